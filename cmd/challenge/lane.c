@@ -1,0 +1,409 @@
+/*
+ * lane: the group commit of one zone through one provider.
+ *
+ *   IDLE -> LOCKING (the zone's lock, tried from a timer) -> PLANNING (one synced
+ *   transaction: the intent) -> APPLYING (the provider, in slices) -> IDLE
+ *
+ * What is removed goes before what is added, so that an RRset near its limit has room. Rows
+ * that a dead process left ride along in every batch.
+ */
+#include "lane.h"
+
+#define LOCK_WAIT_MAX_US ((int64_t)120 * 1000000)
+
+enum lane_state { LANE_IDLE, LANE_LOCKING, LANE_PLANNING, LANE_APPLYING };
+
+static const char *const lane_state_names[] = {
+	[LANE_IDLE] = "idle",
+	[LANE_LOCKING] = "locking",
+	[LANE_PLANNING] = "planning",
+	[LANE_APPLYING] = "applying",
+};
+
+/* One record to change, with the row it stands for. */
+struct lane_change {
+	int64_t row_id;
+	char *owner;
+	char *value;
+};
+
+struct lane {
+	struct publisher *publisher;
+	char *zone;
+	const struct provider_in_use *use;
+	enum lane_state state;
+	struct lane_job *queue; /* waits for the next batch */
+	struct lane_job *batch; /* under way */
+	struct world_timer *timer;
+	struct lock *lock;
+	int64_t locking_since_us;
+	struct journal_call *call;
+	void *operation; /* the provider's */
+	struct lane_change *changes;
+	struct provider_change *batch_changes; /* beside changes, one to one */
+	size_t change_count;
+	size_t applied; /* changes that were answered */
+	struct provider_batch slice;
+	size_t removed;
+	struct err retract_err; /* of the first removal that failed */
+	struct lane *next;
+};
+
+static void lane_kick(struct lane *lane);
+
+static void set_state(struct lane *lane, enum lane_state state)
+{
+	log_debug("zone %s by %s: %s -> %s", lane->zone, lane->use->name,
+		  lane_state_names[lane->state], lane_state_names[state]);
+	lane->state = state;
+}
+
+static struct world *world_of(const struct lane *lane)
+{
+	return lane->publisher->args.world;
+}
+
+/* ---- the end of a batch -------------------------------------------------------------- */
+
+static void changes_clear(struct lane *lane)
+{
+	for (size_t i = 0; i < lane->change_count; i++) {
+		free(lane->changes[i].owner);
+		free(lane->changes[i].value);
+	}
+	free(lane->changes);
+	free(lane->batch_changes);
+	lane->changes = NULL;
+	lane->batch_changes = NULL;
+	lane->change_count = 0;
+	lane->applied = 0;
+}
+
+/* err: of the whole batch; NULL when each job has its own already. */
+static void batch_end(struct lane *lane, const struct err *err)
+{
+	struct lane_job *batch = lane->batch;
+
+	lock_release(lane->lock);
+	lane->lock = NULL;
+	lane->batch = NULL;
+	changes_clear(lane);
+	set_state(lane, LANE_IDLE);
+	while (batch) {
+		struct lane_job *job = batch;
+
+		batch = job->next;
+		job->next = NULL;
+		if (err) {
+			job->err = *err;
+		}
+		job->removed = lane->removed;
+		job->done(job);
+	}
+	lane_kick(lane);
+}
+
+static void job_result(struct lane *lane, int64_t row_id, const struct err *result)
+{
+	for (struct lane_job *job = lane->batch; job; job = job->next) {
+		if (job->kind == JOB_WANT && job->row_id == row_id) {
+			job->err = *result;
+		}
+	}
+}
+
+static void report(struct lane *lane, const struct provider_change *change)
+{
+	const struct publisher_args *args = &lane->publisher->args;
+	struct progress progress = {
+		.kind = change->publish ? PROGRESS_PUBLISHED : PROGRESS_RETRACTED,
+		.owner = change->owner,
+		.zone = lane->zone,
+		.text = lane->use->name,
+	};
+
+	if (args->progress) {
+		args->progress(args->progress_arg, &progress);
+	}
+}
+
+static bool surely_not_done(const struct err *result)
+{
+	return result->code == ERR_DENIED || result->code == ERR_CONFIG ||
+	       result->code == ERR_USAGE;
+}
+
+static void take_result(struct lane *lane, size_t index, const struct err *result)
+{
+	const struct provider_change *change = &lane->batch_changes[index];
+	struct journal_result settled = { .row_id = lane->changes[index].row_id };
+
+	if (change->publish) {
+		job_result(lane, settled.row_id, result);
+	}
+	if (result->code == ERR_NONE) {
+		settled.outcome = change->publish ? JOURNAL_PUT : JOURNAL_GONE;
+		lane->removed += change->publish ? 0 : 1;
+		report(lane, change);
+	} else if (change->publish && surely_not_done(result)) {
+		settled.outcome = JOURNAL_REFUSED;
+	} else {
+		if (!change->publish && lane->retract_err.code == ERR_NONE) {
+			lane->retract_err = *result;
+		}
+		return;
+	}
+	journal_settle(lane->publisher->args.journal, &settled, 1);
+}
+
+/* ---- apply ------------------------------------------------------------------------------- */
+
+static void apply_slice(struct lane *lane);
+
+static void on_applied(void *arg, const struct err *results, size_t count)
+{
+	struct lane *lane = arg;
+
+	lane->operation = NULL;
+	for (size_t i = 0; i < count; i++) {
+		take_result(lane, lane->applied + i, &results[i]);
+	}
+	lane->applied += count;
+	apply_slice(lane);
+}
+
+/* Jobs that let go share the fate of the batch's removals. */
+static void removals_end(struct lane *lane)
+{
+	for (struct lane_job *job = lane->batch; job; job = job->next) {
+		if (job->kind != JOB_WANT) {
+			job->err = lane->retract_err;
+		}
+	}
+}
+
+static void apply_slice(struct lane *lane)
+{
+	size_t max = lane->use->provider->batch_max;
+	size_t left = lane->change_count - lane->applied;
+
+	if (left == 0) {
+		removals_end(lane);
+		batch_end(lane, NULL);
+		return;
+	}
+	lane->slice = (struct provider_batch){
+		.zone = lane->zone,
+		.changes = lane->batch_changes + lane->applied,
+		.count = max > 0 && left > max ? max : left,
+	};
+	lane->operation = lane->use->provider->apply_start(lane->use->instance, &lane->slice,
+							   on_applied, lane);
+}
+
+/* ---- plan --------------------------------------------------------------------------------- */
+
+static void add_change(struct lane *lane, const struct journal_row *row, bool publish,
+		       uint32_t ttl_s)
+{
+	struct lane_change *change;
+
+	for (size_t i = 0; i < lane->change_count; i++) {
+		if (lane->changes[i].row_id == row->id) {
+			return; /* two requesters, one record */
+		}
+	}
+	change = &lane->changes[lane->change_count];
+	*change = (struct lane_change){ row->id, xstrdup(row->owner), xstrdup(row->value) };
+	lane->batch_changes[lane->change_count++] = (struct provider_change){
+		.publish = publish,
+		.owner = change->owner,
+		.value = change->value,
+		.ttl_s = ttl_s,
+	};
+}
+
+static void take_plan(struct lane *lane, const struct journal_planned *planned)
+{
+	size_t room = planned->wanted_count + planned->retract_count + 1;
+	size_t want = 0;
+
+	lane->changes = xcalloc(room, sizeof(*lane->changes));
+	lane->batch_changes = xcalloc(room, sizeof(*lane->batch_changes));
+	for (size_t i = 0; i < planned->retract_count; i++) {
+		add_change(lane, &planned->retract[i], false, 0);
+	}
+	for (struct lane_job *job = lane->batch; job; job = job->next) {
+		const struct journal_row *row;
+
+		if (job->kind != JOB_WANT || want >= planned->wanted_count) {
+			continue;
+		}
+		row = &planned->wanted[want++];
+		job->row_id = row->id;
+		job->lease_id = row->lease_id;
+		if (row->state != JOURNAL_APPLIED) {
+			add_change(lane, row, true, job->ttl_s);
+		}
+	}
+}
+
+static void on_planned(void *arg, const struct err *err, const struct journal_planned *planned)
+{
+	struct lane *lane = arg;
+
+	lane->call = NULL;
+	if (err) {
+		struct err copy = *err;
+
+		batch_end(lane, &copy);
+		return;
+	}
+	take_plan(lane, planned);
+	set_state(lane, LANE_APPLYING);
+	apply_slice(lane);
+}
+
+static void plan(struct lane *lane)
+{
+	struct journal_want *wants = xcalloc(JOURNAL_PLAN_MAX, sizeof(*wants));
+	int64_t *let_go = xcalloc(JOURNAL_PLAN_MAX, sizeof(*let_go));
+	struct journal_plan planned = {
+		.zone = lane->zone,
+		.provider = lane->use->name,
+		.provider_conf = lane->use->conf,
+		.wants = wants,
+		.let_go = let_go,
+	};
+
+	set_state(lane, LANE_PLANNING);
+	while (lane->queue && planned.want_count < JOURNAL_PLAN_MAX &&
+	       planned.let_go_count < JOURNAL_PLAN_MAX) {
+		struct lane_job *job = lane->queue;
+		struct lane_job **end = &lane->batch;
+
+		lane->queue = job->next;
+		job->next = NULL;
+		while (*end) {
+			end = &(*end)->next;
+		}
+		*end = job;
+		if (job->kind == JOB_WANT) {
+			wants[planned.want_count++] = (struct journal_want){
+				.owner = job->owner,
+				.value = job->value,
+				.view = job->view,
+				.ttl_s = job->ttl_s,
+				.lease = *job->lease,
+			};
+		} else if (job->kind == JOB_LET_GO && job->lease_id != 0) {
+			let_go[planned.let_go_count++] = job->lease_id;
+		}
+	}
+	lane->removed = 0;
+	err_clear(&lane->retract_err);
+	lane->call = journal_plan_start(lane->publisher->args.journal, &planned, on_planned, lane);
+	free(wants);
+	free(let_go);
+}
+
+/* ---- lock ------------------------------------------------------------------------------------ */
+
+static void on_lock_timer(void *arg)
+{
+	struct lane *lane = arg;
+	struct err err;
+	enum err_code code;
+	char *key = xasprintf("%s\n%s", lane->zone, lane->use->conf);
+
+	lane->timer = NULL;
+	code = lock_try_zone(lane->publisher->args.state, key, &lane->lock, &err);
+	free(key);
+	if (code == ERR_NONE) {
+		plan(lane);
+		return;
+	}
+	if (code == ERR_BUSY &&
+	    world_mono_us(world_of(lane)) - lane->locking_since_us < LOCK_WAIT_MAX_US) {
+		int64_t jitter = (int64_t)world_random_below(world_of(lane), LOCK_RETRY_US);
+
+		lane->timer = world_timer_start(world_of(lane), LOCK_RETRY_US / 2 + jitter,
+						on_lock_timer, lane);
+		return;
+	}
+	lane->batch = lane->queue;
+	lane->queue = NULL;
+	batch_end(lane, &err);
+}
+
+static void lane_kick(struct lane *lane)
+{
+	if (lane->state != LANE_IDLE || !lane->queue) {
+		return;
+	}
+	set_state(lane, LANE_LOCKING);
+	lane->locking_since_us = world_mono_us(world_of(lane));
+	lane->timer = world_timer_start(world_of(lane), 0, on_lock_timer, lane);
+}
+
+/* ---- lanes --------------------------------------------------------------------------------------- */
+
+struct lane *lane_get(struct publisher *publisher, const char *zone,
+		      const struct provider_in_use *use)
+{
+	struct lane *lane;
+
+	for (lane = publisher->lanes; lane; lane = lane->next) {
+		if (lane->use == use && strcmp(lane->zone, zone) == 0) {
+			return lane;
+		}
+	}
+	lane = xcalloc(1, sizeof(*lane));
+	lane->publisher = publisher;
+	lane->zone = xstrdup(zone);
+	lane->use = use;
+	lane->next = publisher->lanes;
+	publisher->lanes = lane;
+	return lane;
+}
+
+void lane_queue(struct lane *lane, struct lane_job *job)
+{
+	struct lane_job **end = &lane->queue;
+
+	while (*end) {
+		end = &(*end)->next;
+	}
+	*end = job;
+	job->next = NULL;
+	err_clear(&job->err);
+	lane_kick(lane);
+}
+
+bool lane_drop(struct lane *lane, struct lane_job *job)
+{
+	for (struct lane_job **at = &lane->queue; *at; at = &(*at)->next) {
+		if (*at == job) {
+			*at = job->next;
+			job->next = NULL;
+			return true;
+		}
+	}
+	return false;
+}
+
+void lanes_free(struct lane *lanes)
+{
+	while (lanes) {
+		struct lane *next = lanes->next;
+
+		world_timer_cancel(world_of(lanes), lanes->timer);
+		journal_call_cancel(lanes->call);
+		lanes->use->provider->apply_cancel(lanes->operation);
+		lock_release(lanes->lock);
+		changes_clear(lanes);
+		free(lanes->zone);
+		free(lanes);
+		lanes = next;
+	}
+}

@@ -1,0 +1,51 @@
+/*
+ * lane: one zone through one provider. One change in flight for all processes on the
+ * journal; everything that arrives meanwhile goes out together in the next.
+ */
+#ifndef DNS01_LANE_H
+#define DNS01_LANE_H
+
+#include "dns01/challenge.h"
+
+enum lane_job_kind {
+	JOB_WANT,   /* owner, value: publish, and hold a lease */
+	JOB_LET_GO, /* lease_id: ends; the value goes when nobody else holds it */
+	JOB_SWEEP   /* only removes what no living lease holds */
+};
+
+struct lane;
+
+struct lane_job {
+	enum lane_job_kind kind;
+	const char *owner; /* kept by the asker until done */
+	const char *value;
+	const char *view;
+	uint32_t ttl_s;
+	const struct lease_spec *lease;
+	int64_t lease_id; /* given by JOB_WANT, used by JOB_LET_GO; 0: none */
+	int64_t row_id;
+	size_t removed;  /* records that went with its batch */
+	struct err err;  /* ERR_NONE: done */
+	/* From the loop, once, with err set; may queue jobs, may not free the publisher. */
+	void (*done)(struct lane_job *job);
+	void *arg;
+	struct lane_job *next;
+};
+
+struct publisher {
+	struct publisher_args args;
+	struct lane *lanes;
+	struct publish *publishes;
+	struct sweep *sweeps;
+};
+
+/* The lane of that zone and provider; made when it is new. Borrowed. */
+struct lane *lane_get(struct publisher *publisher, const char *zone,
+		      const struct provider_in_use *use);
+void lane_queue(struct lane *lane, struct lane_job *job);
+/* False when it is on its way already (its done will come). */
+bool lane_drop(struct lane *lane, struct lane_job *job);
+void lanes_free(struct lane *lanes);
+void sweeps_free(struct sweep *sweeps); /* after the lanes, which point into them */
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * conf: the only user of libconfig. One schema table (cmd/conf/schema.c) gives
+ * parsing, checks, defaults, dump, and the manual page dns01.conf(5).
+ *
+ * The structs below are plain data, filled by the loader or, without a
+ * file, by a command's flags through conf_add_* and settings_set().
+ */
+#ifndef DNS01_CONF_H
+#define DNS01_CONF_H
+
+#include "dns01/setting.h"
+
+struct command { /* one argv of `deploy` */
+	struct strlist argv;
+};
+
+struct commands {
+	struct command *item;
+	size_t count;
+};
+
+struct conf_account {
+	char *name;
+	char *directory; /* https URL */
+	char *ca_file;   /* NULL: the system's roots */
+	bool agree_tos;
+	struct strlist contact; /* mailto: URLs */
+	struct strlist profiles;
+	char *view;
+	char *proxy;    /* NULL: the global one; "none": none */
+	char *key_type; /* of the account key */
+	char *eab_kid;
+	char *eab_key_file;
+	char *where; /* file:line, for sentences */
+};
+
+struct conf_provider {
+	char *name;
+	char *type;
+	struct settings settings; /* all others, checked by the provider's own table */
+	char *where;
+};
+
+struct conf_zone {
+	char *suffix; /* "." serves every name (flags without a file) */
+	char *view;
+	char *zone; /* NULL: found by DNS */
+	struct strlist providers;
+	struct strlist resolvers; /* empty: the global ones, else the system's */
+	struct strlist servers;   /* empty: found by DNS */
+	struct strlist ignore;    /* servers by name that may fail */
+	char *quorum; /* "all", "reachable" or a number */
+	char *alias;  /* "follow", "off" or a name */
+	char *watch;  /* "authoritative", "resolvers" or "provider" */
+	int64_t settle_ms;
+	int64_t deadline_ms;
+	int64_t ttl_s;
+	char *where;
+};
+
+struct conf_certificate {
+	char *name;    /* of the lineage */
+	char *account; /* NULL: the only one */
+	struct strlist names;
+	struct strlist keys; /* key types; each has a lineage of its own: NAME, NAME-rsa2048 */
+	char *profile;
+	struct commands deploy;
+	int64_t deploy_timeout_ms;
+	char *where;
+};
+
+struct conf {
+	char *path;  /* of the main file, NULL without one */
+	char *state; /* folder; NULL: not given, the program's place for it */
+	struct strlist include;
+	struct strlist resolvers; /* for zones that name none */
+	char *proxy;
+	struct conf_account *account;
+	size_t account_count;
+	struct conf_provider *provider;
+	size_t provider_count;
+	struct conf_zone *zone;
+	size_t zone_count;
+	struct conf_certificate *certificate;
+	size_t certificate_count;
+};
+
+/* The settings table of a provider type, or NULL: handed in, since providers
+ * stand above this module. */
+typedef const struct setting *conf_provider_rows(const char *type, size_t *count);
+
+/* Loads path and its includes, checks everything, fills defaults. The error has
+ * file, line, item and what was expected. */
+enum err_code conf_load(const char *path, conf_provider_rows *rows, struct conf **out,
+			struct err *err) MUST_CHECK;
+/* The same from text already read (`config check -`). */
+enum err_code conf_parse(const char *text, const char *source, conf_provider_rows *rows,
+			 struct conf **out, struct err *err) MUST_CHECK;
+struct conf *conf_new(void); /* defaults only */
+/* Each gives a new last item with its defaults, borrowed until the next add. */
+struct conf_account *conf_add_account(struct conf *conf, const char *name);
+struct conf_provider *conf_add_provider(struct conf *conf, const char *name, const char *type);
+struct conf_zone *conf_add_zone(struct conf *conf, const char *suffix);
+struct conf_certificate *conf_add_certificate(struct conf *conf, const char *name);
+/* What conf_load checks after reading: references, ranges, provider settings;
+ * every value becomes canonical, every file's path absolute. */
+enum err_code conf_check(struct conf *conf, conf_provider_rows *rows, struct err *err) MUST_CHECK;
+void conf_free(struct conf *conf);
+
+/* The whole configuration with defaults filled in, in a form that conf_parse reads
+ * to the same dump; secrets are files and so are never in it. Gives. */
+char *conf_dump(const struct conf *conf, conf_provider_rows *rows);
+/* dns01.conf(5) in mdoc; gives. */
+char *conf_manual(void);
+
+/* A name of NULL: the only account there is. */
+const struct conf_account *conf_find_account(const struct conf *conf, const char *name);
+const struct conf_provider *conf_find_provider(const struct conf *conf, const char *name);
+const struct conf_certificate *conf_find_certificate(const struct conf *conf, const char *name);
+/* Longest suffix of name on label boundaries within view (NULL: "default");
+ * NULL: none. Names are compared as text, so both as A-labels. */
+const struct conf_zone *conf_find_zone(const struct conf *conf, const char *name,
+				       const char *view);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * crypto: the only user of OpenSSL. Keys, digests, the JWS of RFC 7515 as RFC
+ * 8555 s.6.2 restricts it, certificate requests and what comes back for them.
+ */
+#ifndef DNS01_CRYPTO_H
+#define DNS01_CRYPTO_H
+
+#include "dns01/base.h"
+
+#define SHA256_LEN 32
+#define MAC_MAX 64
+#define KEY_PEM_MAX (16 * 1024)
+#define CHAIN_PEM_MAX (256 * 1024)
+#define THUMBPRINT_LEN BASE64URL_LEN(SHA256_LEN)
+
+struct key;
+
+enum key_type { KEY_P256, KEY_P384, KEY_RSA2048, KEY_RSA3072, KEY_RSA4096, KEY_TYPE_COUNT };
+
+const char *key_type_name(enum key_type type); /* "p256", "rsa2048", ... */
+bool key_type_parse(const char *text, enum key_type *out);
+bool key_type_slow(enum key_type type); /* worth a child process: RSA */
+
+enum err_code key_generate(enum key_type type, struct key **out, struct err *err) MUST_CHECK;
+/* source (a path) is named in errors. Refuses encrypted keys and other types. */
+enum err_code key_parse_pem(const char *pem, size_t len, const char *source, struct key **out,
+			    struct err *err) MUST_CHECK;
+enum err_code key_load(const char *path, struct key **out, struct err *err) MUST_CHECK;
+/* PKCS#8; out is initialised by the call and to be wiped by the caller. */
+void key_format_pem(const struct key *key, struct buf *out);
+void key_free(struct key *key);
+enum key_type key_type_of(const struct key *key);
+bool key_equal(const struct key *a, const struct key *b); /* the public parts */
+
+/* RFC 7517 members as RFC 7638 orders them, one line of JSON; gives. */
+char *key_jwk(const struct key *key);
+void key_thumbprint(const struct key *key, char out[THUMBPRINT_LEN]); /* RFC 7638 */
+const char *key_jws_alg(const struct key *key);                      /* "ES256", ... */
+
+/*
+ * RFC 7515 flattened JSON, one line; gives. protected_json and payload are the
+ * octets to be encoded; an empty payload is POST-as-GET (RFC 8555 s.6.3).
+ */
+char *jws_sign(const struct key *key, const char *protected_json, const char *payload);
+/* RFC 8555 s.7.3.4: HS256 over the account's JWK. */
+char *jws_sign_hmac(const uint8_t *secret, size_t secret_len, const char *protected_json,
+		    const char *payload);
+
+void sha256(const void *data, size_t len, uint8_t out[SHA256_LEN]);
+/* RFC 8555 s.8.4: base64url(SHA-256(key authorization)), 43 characters. */
+void dns01_txt_value(const char *token, const struct key *account_key, char out[44]);
+
+enum mac_alg { MAC_SHA1, MAC_SHA256, MAC_SHA384, MAC_SHA512, MAC_ALG_COUNT };
+size_t mac_len(enum mac_alg alg);
+void mac_compute(enum mac_alg alg, const void *secret, size_t secret_len, const void *data,
+		 size_t len, uint8_t out[MAC_MAX]);
+bool equal_constant_time(const void *a, const void *b, size_t len);
+void crypto_random(void *out, size_t len); /* for cmd/world alone */
+
+/* DER of a PKCS#10 request with exactly these names in SAN, empty subject
+ * (RFC 8555 s.7.4); out is initialised by the call. */
+enum err_code csr_build(const struct key *key, const struct strlist *names, struct buf *out,
+			struct err *err) MUST_CHECK;
+
+/* A chain as the CA sent it, leaf first, strictly PEM certificates alone. */
+struct chain;
+
+struct chain_facts {
+	char *subject;    /* for people */
+	char *issuer;     /* of the leaf */
+	char *top_issuer; /* issuer of the last certificate: the root's name */
+	char *serial;     /* hex */
+	struct strlist names; /* DNS names of the leaf's SAN, lower case */
+	int64_t not_before;   /* Unix time, s */
+	int64_t not_after;
+	size_t count;         /* certificates in the chain */
+	char *cert_id; /* RFC 9773 s.4.1, or NULL where the leaf has no AKI */
+};
+
+/* RFC 8555 s.11.4 and 9.1: any BEGIN but CERTIFICATE is refused. */
+enum err_code chain_parse(const char *pem, size_t len, struct chain **out,
+			  struct err *err) MUST_CHECK;
+void chain_free(struct chain *chain);
+const struct chain_facts *chain_facts(const struct chain *chain); /* borrowed */
+/* The leaf is for key, its SAN set is names, each certificate is signed by the
+ * next one. The sentence says which of these is not so. */
+enum err_code chain_check(const struct chain *chain, const struct key *key,
+			  const struct strlist *names, struct err *err) MUST_CHECK;
+/* PEM written anew from the parsed certificates; initialised by the call. */
+void chain_format_leaf(const struct chain *chain, struct buf *out);
+void chain_format_rest(const struct chain *chain, struct buf *out);
+void chain_format_all(const struct chain *chain, struct buf *out);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * json: the only user of jansson. Reading: accessors that answer NULL or a
+ * default for what is absent or of another type. Writing: objects and arrays.
+ */
+#ifndef DNS01_JSON_H
+#define DNS01_JSON_H
+
+#include "dns01/base.h"
+
+#define JSON_TEXT_MAX (1024 * 1024)
+#define JSON_DEPTH_MAX 32
+
+struct json;
+
+/* Gives a document. Refuses more than JSON_TEXT_MAX octets, JSON_DEPTH_MAX
+ * levels, duplicate keys, NUL in strings: ERR_PROTOCOL with line and column. */
+enum err_code json_parse(const char *text, size_t len, struct json **out,
+			 struct err *err) MUST_CHECK;
+void json_free(struct json *json); /* of the root only; NULL is fine */
+
+/* Members are borrowed from their parent; NULL parents are fine. */
+const struct json *json_get(const struct json *object, const char *key);
+const char *json_str(const struct json *object, const char *key); /* NULL: no such string */
+const char *json_text(const struct json *value); /* of a string itself, else NULL */
+int64_t json_int(const struct json *object, const char *key, int64_t absent);
+bool json_bool(const struct json *object, const char *key, bool absent);
+bool json_is_object(const struct json *value);
+bool json_is_array(const struct json *value);
+size_t json_len(const struct json *array); /* 0 for what is no array */
+const struct json *json_at(const struct json *array, size_t index);
+/* Walks an object: for (i = 0; json_member(o, i, &key, &value); i++) */
+bool json_member(const struct json *object, size_t index, const char **key,
+		 const struct json **value);
+
+struct json *json_object(void);
+struct json *json_array(void);
+/* NULL text is left out. Text that is not UTF-8 is escaped first. */
+void json_set_str(struct json *object, const char *key, const char *text);
+void json_set_int(struct json *object, const char *key, int64_t value);
+void json_set_bool(struct json *object, const char *key, bool value);
+void json_set(struct json *object, const char *key, struct json *value); /* takes value */
+void json_add(struct json *array, struct json *value);                   /* takes value */
+void json_add_str(struct json *array, const char *text);
+struct json *json_copy(const struct json *value); /* gives a deep copy */
+char *json_dump(const struct json *value);  /* one line, keys in order of setting; gives */
+char *json_pretty(const struct json *value); /* indented by two; gives */
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * store: what outlives a process. The journal (the only user of SQLite), locks
+ * between processes, accounts and lineages on disk.
+ *
+ * The state folder:
+ *   journal.db            every TXT value of ours that may be in DNS
+ *   holders zones.lock    bytes that living processes hold locked
+ *   accounts/NAME/        account.key account.json
+ *   certs/NAME/           current -> vNNNN/ {privkey,cert,chain,fullchain}.pem lineage.conf
+ *                         lineage.conf -> current/lineage.conf
+ *                         pending/ {privkey.pem order.json}   lock
+ */
+#ifndef DNS01_STORE_H
+#define DNS01_STORE_H
+
+#include "dns01/crypto.h"
+#include "dns01/world.h"
+
+/* ---- the folder --------------------------------------------------------- */
+
+/* Makes the state folder (0750) where it is not. Files that root makes in it are given to
+ * the folder's owner and group, so that a daemon of that user can use them. */
+enum err_code state_open(const char *path, struct err *err) MUST_CHECK;
+
+/* ---- locks --------------------------------------------------------------- */
+
+/* An open-file-description lock: it dies with its holder, whatever happens. */
+struct lock;
+
+/* Never waits: ERR_BUSY when another holds it; the caller tries again by a timer. */
+enum err_code lock_try_file(const char *path, struct lock **out, struct err *err) MUST_CHECK;
+/* One byte of state/zones.lock, chosen by a digest of key. */
+enum err_code lock_try_zone(const char *state, const char *key, struct lock **out,
+			    struct err *err) MUST_CHECK;
+void lock_release(struct lock *lock); /* NULL is fine */
+
+#define LOCK_RETRY_US 20000
+
+/* ---- journal -------------------------------------------------------------- */
+
+struct journal;
+
+#define JOURNAL_VERSION 1
+#define JOURNAL_VALUE_MAX 1024
+#define JOURNAL_PLAN_MAX 4096 /* rows in one plan */
+
+/* Opens or makes state/journal.db: WAL, synchronous=FULL, forward migration; a newer
+ * file is refused with a sentence. Keeps world. */
+enum err_code journal_open(struct world *world, const char *state, struct journal **out,
+			   struct err *err) MUST_CHECK;
+/* Writes the settled rows that still wait, then closes; a living process lease ends. */
+void journal_close(struct journal *journal);
+/* For the simulator's kill: drops everything in memory, writes nothing. */
+void journal_abandon(struct journal *journal);
+
+enum lease_kind {
+	LEASE_PROCESS, /* lives while this journal is open in this process */
+	LEASE_TIMED    /* lives for duration_s */
+};
+
+struct lease_spec {
+	enum lease_kind kind;
+	int64_t duration_s;    /* of LEASE_TIMED */
+	const char *requester; /* "issue example.com", "hook certbot", a client's name */
+};
+
+enum journal_state {
+	JOURNAL_WANTED = 1,    /* may be in DNS: the intent is written, nothing acknowledged */
+	JOURNAL_APPLIED = 2,   /* acknowledged by the provider */
+	JOURNAL_RETRACTING = 3 /* no lease lives; may still be in DNS */
+};
+
+/* One TXT value, with all that is needed to remove it without the configuration. */
+struct journal_row {
+	int64_t id;
+	enum journal_state state;
+	char *owner;
+	char *value;
+	char *zone;
+	char *view;
+	char *provider;      /* its name, for people */
+	char *provider_conf; /* type and settings as JSON; names files, holds no secret */
+	int64_t ttl_s;
+	int64_t created_at; /* Unix time, s */
+	int64_t lease_id;   /* in a plan's wanted: the lease it got */
+	char *requester;    /* in lists: of the newest lease; "" when none lives */
+	int64_t expires_at; /* in lists: 0 for process leases */
+};
+
+struct journal_want {
+	const char *owner;
+	const char *value;
+	const char *view;
+	int64_t ttl_s;
+	struct lease_spec lease; /* each want its own: a batch has many requesters */
+};
+
+/*
+ * What shall happen next to one zone through one provider; the caller holds the
+ * zone's lock. In one synced transaction: wants become rows with a lease (an
+ * existing row of the same value is shared), leases in let_go end, and rows of
+ * this zone and provider without a living lease become RETRACTING.
+ */
+struct journal_plan {
+	const char *zone;
+	const char *provider;
+	const char *provider_conf;
+	const struct journal_want *wants;
+	size_t want_count;
+	const int64_t *let_go;
+	size_t let_go_count;
+};
+
+/* rows are borrowed for the call. wanted[i] answers wants[i]: its row and lease; state
+ * APPLIED means that it is in DNS already. retract: rows to be removed now. */
+struct journal_planned {
+	const struct journal_row *wanted;
+	size_t wanted_count;
+	const struct journal_row *retract;
+	size_t retract_count;
+};
+typedef void journal_plan_done(void *arg, const struct err *err,
+			       const struct journal_planned *planned);
+
+struct journal_call;
+struct journal_call *journal_plan_start(struct journal *journal, const struct journal_plan *plan,
+					journal_plan_done *done, void *arg);
+
+enum journal_outcome {
+	JOURNAL_PUT,    /* the add was acknowledged: APPLIED */
+	JOURNAL_GONE,   /* the removal was acknowledged: the row goes */
+	JOURNAL_REFUSED /* the add was surely not done: a row never APPLIED goes */
+};
+struct journal_result {
+	int64_t row_id;
+	enum journal_outcome outcome;
+};
+/* A result counts only for a row that is still as the plan left it: WANTED for PUT and
+ * REFUSED, RETRACTING for GONE (another process may have wanted the value again meanwhile).
+ * Remembered at once and written with the next plan, list or close (a crash before that
+ * only makes the next start remove it once more). No callback. */
+void journal_settle(struct journal *journal, const struct journal_result *results, size_t count);
+
+/* All rows (owner NULL), or those of one owner; value NULL: all its values. */
+typedef void journal_list_done(void *arg, const struct err *err, const struct journal_row *rows,
+			       size_t count);
+struct journal_call *journal_list_start(struct journal *journal, const char *owner,
+					const char *value, journal_list_done *done, void *arg);
+/* Ends all leases on rows of owner (and value unless NULL), whoever holds them: for
+ * `dns01 retract`. The next plan of that zone removes them. */
+struct journal_call *journal_revoke_start(struct journal *journal, const char *owner,
+					  const char *value, journal_list_done *done, void *arg);
+/* Rows whose leases are all dead, for sweeping; grouped by (zone, provider_conf). */
+struct journal_call *journal_orphans_start(struct journal *journal, journal_list_done *done,
+					   void *arg);
+void journal_call_cancel(struct journal_call *call);
+
+/* ---- accounts -------------------------------------------------------------- */
+
+struct account_record {
+	char *directory; /* URL of the CA */
+	char *url;       /* the kid; NULL until registered */
+	struct key *key;
+};
+
+/* ERR_NOT_FOUND: no such account yet. Gives for account_record_free. */
+enum err_code account_load(const char *state, const char *name, struct account_record **out,
+			   struct err *err) MUST_CHECK;
+/* The key is written (0600, synced) before anything is sent with it; saved again
+ * with the URL once the CA told it. */
+enum err_code account_save(const char *state, const char *name,
+			   const struct account_record *record, struct err *err) MUST_CHECK;
+void account_record_free(struct account_record *record);
+/* A name for an account known only by its directory URL: its host and a digest. Gives. */
+char *account_name_for(const char *directory);
+
+/* ---- lineages --------------------------------------------------------------- */
+
+struct lineage;
+
+/* Refuses names that are no single path component; makes the folder (0700). */
+enum err_code lineage_open(const char *state, const char *name, struct lineage **out,
+			   struct err *err) MUST_CHECK;
+void lineage_free(struct lineage *lineage); /* releases its lock */
+/* Two processes never issue one lineage at once: ERR_BUSY names the file. */
+enum err_code lineage_lock(struct lineage *lineage, struct err *err) MUST_CHECK;
+const char *lineage_folder(const struct lineage *lineage); /* absolute */
+
+/* An order in progress: its key and URL, on disk and synced before finalize. */
+struct pending_order {
+	char *directory; /* CA */
+	char *account_url;
+	char *order_url;
+	struct strlist names; /* sorted */
+	char *profile;        /* NULL: none */
+	struct key *key;
+};
+enum err_code lineage_save_pending(struct lineage *lineage, const struct pending_order *pending,
+				   struct err *err) MUST_CHECK;
+/* ERR_NOT_FOUND: none. Gives for pending_order_free. */
+enum err_code lineage_load_pending(struct lineage *lineage, struct pending_order **out,
+				   struct err *err) MUST_CHECK;
+enum err_code lineage_drop_pending(struct lineage *lineage, struct err *err) MUST_CHECK;
+void pending_order_free(struct pending_order *pending);
+
+/* A new version folder, synced, then one atomic switch of `current`; then pending
+ * is dropped. conf is the text of lineage.conf. Gives the path of `current`. */
+enum err_code lineage_store(struct lineage *lineage, const struct key *key,
+			    const struct chain *chain, const char *conf, char **current,
+			    struct err *err) MUST_CHECK;
+/* The current chain; ERR_NOT_FOUND: none yet. */
+enum err_code lineage_load(struct lineage *lineage, struct chain **out,
+			   struct err *err) MUST_CHECK;
+/* Names of all lineages, sorted. */
+enum err_code lineage_names(const char *state, struct strlist *out, struct err *err) MUST_CHECK;
+
+#endif
