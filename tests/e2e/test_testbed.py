@@ -49,6 +49,21 @@ def test_key_file_is_private_and_a_wrong_secret_is_refused(bed):
     site.assert_clean()
 
 
+def test_a_program_can_have_a_wrong_clock(bed):
+    date = bed.start(["date", "+%s"], env=bed.clock_offset(-900)).wait()
+    assert -905 < int(date.assert_ok().out) - time.time() < -895
+
+
+def test_servers_answer_by_ipv6_too(bed):
+    site = bed.site(secondaries=("bind", "nsd", "knot"), ipv6=True)
+    assert sum(":" in a for a in site.nameservers) == 4
+    site.update(f'add {NAME} 60 TXT "x"')
+    site.wait_shown(NAME, "x")
+    reply = dnswire.ask(bed.resolver().address, "ns1.example.com", "AAAA",
+                        recurse=True)
+    assert [r.type for r in reply.answer] == [dnswire.AAAA]
+
+
 def test_default_notify_timers_space_two_secondaries(bed):
     site = bed.site(default_notify=True)
     began = time.monotonic()
@@ -145,6 +160,31 @@ def _assert_no_answer(address, kind):
         except kind:
             continue
         raise AssertionError(f"{address} answered (tcp={tcp})")
+
+
+def test_wire_sees_questions_updates_and_connections(bed):
+    wire = bed.watch_wire()
+    site = bed.site(secondaries=("bind",))
+    server = site.secondaries[0].address
+    assert dnswire.ask(server, NAME).txt() == []
+    site.update(f'add {NAME} 60 TXT "x"')
+    site.wait_shown(NAME, "x")
+    asked = len(wire.messages(server=server, name=NAME))
+    assert asked >= 2
+    shown = wire.shown(server, NAME, ["x"])
+    assert shown and not wire.asked_after_shown(server, NAME, ["x"])
+    assert wire.shown(server, NAME, ["x", "y"]) is None
+    assert dnswire.txt_values(server, NAME, tcp=True) == ["x"]
+    assert len(wire.asked_after_shown(server, NAME, ["x"])) == 1
+    assert len(wire.messages(server=server, name=NAME)) == asked + 1
+    updates = wire.updates(server=site.address)
+    assert [u.name for u in updates] == ["example.com"]
+    assert updates[0].message.additional[-1].type == dnswire.TSIG
+    assert wire.highest_rate(server, name=NAME) == asked
+    pebble = bed.pebble()
+    before = len(wire.connections(pebble.port))
+    pebble.get(pebble.directory)
+    assert len(wire.connections(pebble.port)) == before + 1
 
 
 def test_notify_relay_makes_a_real_secondary_lag(bed):

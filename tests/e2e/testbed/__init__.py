@@ -15,6 +15,7 @@ from .proxy import NotifyRelay, Proxy
 from .resolver import Hierarchy, Resolver
 from .site import Behind, Site
 from .testbed import TestBed
+from .wire import Wire
 from .zone import NameServer, TsigKey, Zone
 
 

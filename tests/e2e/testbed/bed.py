@@ -1,12 +1,12 @@
 """The bed: one test's folder, addresses, keys, child processes and tools."""
 
+import glob
 import itertools
 import os
 import random
 import shutil
 import socket
 import subprocess
-import tempfile
 
 from . import namespace
 from .process import Process
@@ -58,20 +58,21 @@ def find_tool(name):
 
 
 class Bed:
-    """Made inside the namespaces; everything in it ends with close().
+    """Made inside the namespaces, in an empty folder; everything in it ends
+    with close().
 
-    `dir` is a file system in memory unless on_disk is set (for timings that
+    `dir`, the folder, is a file system in memory unless on_disk is set (for timings that
     must include real disks).
     """
 
-    def __init__(self, on_disk=False, folder=None):
+    def __init__(self, folder, *, on_disk=False):
         self.processes = []
         self._closers = []
         self._names = itertools.count(1)
         self._addresses = itertools.count(FIRST_ADDRESS)
         self._addresses6 = itertools.count(FIRST_ADDRESS)
         self._private_tools = {}
-        self.dir = folder or tempfile.mkdtemp(prefix="dns01-bed-")
+        self.dir = folder
         namespace.prepare()
         namespace.add_addresses(
             [RESOLVER_ADDRESS, CA_RESOLVER_ADDRESS, HIERARCHY_ADDRESS]
@@ -166,6 +167,18 @@ class Bed:
             shutil.copy(find_tool(name), path)
             self._private_tools[name] = path
         return self._private_tools[name]
+
+    @staticmethod
+    def clock_offset(offset_s):
+        """Environment variables (for `env`) with which a program's wall
+        clock is offset_s seconds ahead, or behind if negative.  BIND's
+        programs do not stand it; dns01 and Knot do."""
+        found = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+        if not found:
+            raise MissingTool("libfaketime is missing; install the package "
+                              "faketime, or run tests/peer/packages check")
+        return {"LD_PRELOAD": found[0], "FAKETIME": f"{offset_s:+d}s",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def spawn(self, name, argv, folder, **options):
         """Starts a server; its log is `log` in its folder."""

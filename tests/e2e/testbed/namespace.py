@@ -1,21 +1,21 @@
 """A network, mount and process namespace for one test.
 
-The program re-executes itself through unshare(1).  In its own network
-namespace every server may have port 53, and tests run side by side; in its
-own mount namespace /etc/resolv.conf and its like are private; and because it
-is process 1 of its own process namespace, the kernel kills everything that it
-started when it ends, however it ends.
+A program is started through unshare(1).  In its own network namespace every
+server may have port 53, and tests run side by side; in its own mount namespace
+/etc/resolv.conf and its like are private; and because it is process 1 of its
+own process namespace, the kernel kills everything that it started when it
+ends, however it ends.
 """
 
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
-import sys
+import tempfile
 
-INSIDE = "DNS01_TESTBED_INSIDE"
 SIOCSIFFLAGS = 0x8914
 IFF_UP_RUNNING = 0x41
 
@@ -24,21 +24,24 @@ class NamespaceError(Exception):
     """The system does not let us have the namespaces; the text says why."""
 
 
-def unshare_command():
-    """The command prefix that gives a program its own namespaces."""
-    unshare = shutil.which("unshare")
-    if not unshare:
-        raise NamespaceError("unshare is missing; install util-linux")
-    command = [unshare, "--net", "--mount", "--pid", "--fork",
-               "--kill-child", "--mount-proc"]
+def inside_command(argv):
+    """The command that runs argv in namespaces of its own.  It is killed,
+    and everything in the namespaces with it, when its parent thread ends."""
+    tools = {name: shutil.which(name) for name in ("setpriv", "unshare")}
+    for name, path in tools.items():
+        if not path:
+            raise NamespaceError(f"{name} is missing; install util-linux")
+    command = [tools["setpriv"], "--pdeathsig", "KILL", tools["unshare"],
+               "--net", "--mount", "--pid", "--fork", "--kill-child",
+               "--mount-proc"]
     if os.geteuid() != 0:
         command += ["--user", "--map-root-user"]
-    return command + ["--"]
+    return command + ["--"] + argv
 
 
 def check():
     """Raises NamespaceError unless namespaces can be had here."""
-    probe = subprocess.run(unshare_command() + ["true"],
+    probe = subprocess.run(inside_command(["true"]),
                            stdin=subprocess.DEVNULL, capture_output=True,
                            text=True, check=False)
     if probe.returncode != 0:
@@ -49,14 +52,26 @@ def check():
             " (sysctl kernel.unprivileged_userns_clone=1)")
 
 
-def reexec_inside(argv):
-    """Runs this program again inside namespaces; returns when inside."""
-    if os.environ.get(INSIDE) == "1":
-        return
+def run_inside(argv):
+    """Runs a program inside, on this terminal, with a new folder's path as
+    its last argument; returns its exit code.
+
+    Ctrl-C reaches the program by itself, which ends in its own time;
+    SIGTERM and SIGHUP end everything at once.
+    """
     check()
-    environment = dict(os.environ, **{INSIDE: "1"})
-    command = unshare_command() + [sys.executable, "-B"] + argv
-    os.execve(command[0], command, environment)
+    folder = tempfile.mkdtemp(prefix="dns01-bed-")
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        child = subprocess.Popen(
+            inside_command(argv + [folder]),
+            preexec_fn=lambda: signal.signal(signal.SIGINT,
+                                             signal.default_int_handler))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: child.kill())
+        return child.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare():

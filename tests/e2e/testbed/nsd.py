@@ -33,7 +33,7 @@ class Nsd:
         self._add(zone.name, "", lines)
 
     def static(self, name, text):
-        """Serves a zone from a file; update it by replace_static()."""
+        """Serves a zone that never changes."""
         path = os.path.join(self.folder, f"{name.rstrip('.') or 'root'}.zone")
         with open(path, "w", encoding="ascii") as file:
             file.write(text)

@@ -30,6 +30,7 @@ class Site:
     policy        BIND: update-policy rules without "grant KEY"
     owners        Knot: names that the key may update, relative to the zone
     default_notify  BIND sends NOTIFY by its slow defaults
+    ipv6          every server has an IPv6 address, too
 
     `primary`, `secondaries` and `proxies` are then the running servers;
     `address` is where to send updates; `nameservers` are the addresses that
@@ -39,40 +40,49 @@ class Site:
     def __init__(self, bed, *names, primary="bind",
                  secondaries=("bind", "nsd"), hidden=False, policy=None,
                  owners=None, default_notify=False, records=(), key=None,
-                 algorithm="hmac-sha256", keyname="acme"):
+                 algorithm="hmac-sha256", keyname="acme", ipv6=False):
         self.bed = bed
+        self._ipv6 = ipv6
         self.key = key or bed.key(keyname, algorithm)
         self.zones = [Zone(n, records=list(records)) for n in names]
         self.primary = self._make_primary(primary, default_notify)
-        self.secondaries, self.proxies, self.nameservers = [], [], []
+        self.secondaries, self.proxies, self._delegated = [], [], []
         if not hidden:
-            self.nameservers.append(self.primary.address)
+            self._delegated.append(self.primary.addresses)
         for kind in secondaries:
             self._add_secondary(kind)
         for zone in self.zones:
-            for address in self.nameservers:
-                zone.add_nameserver(address)
+            for addresses in self._delegated:
+                zone.add_nameserver(*addresses)
         self._rules = {"bind": {"policy": policy},
                        "knot": {"owners": owners}}.get(primary, {})
 
+    def _addresses(self):
+        addresses = [self.bed.address()]
+        return addresses + [self.bed.address6()] if self._ipv6 else addresses
+
     def _make_primary(self, kind, default_notify):
         if kind == "bind":
-            return Bind(self.bed, name="primary",
+            return Bind(self.bed, name="primary", addresses=self._addresses(),
                         default_notify=default_notify)
         return {"knot": Knot, "powerdns": PowerDns}[kind](
-            self.bed, name="primary")
+            self.bed, name="primary", addresses=self._addresses())
 
     def _add_secondary(self, kind):
         behind = isinstance(kind, Behind)
         server = SECONDARIES[kind.kind if behind else kind](
-            self.bed, name="secondary")
+            self.bed, name="secondary", addresses=self._addresses())
         self.secondaries.append(server)
         if behind:
             proxy = Proxy(self.bed, server.address, **kind.behaviour)
             self.proxies.append(proxy)
-            self.nameservers.append(proxy.address)
+            self._delegated.append([proxy.address])
         else:
-            self.nameservers.append(server.address)
+            self._delegated.append(server.addresses)
+
+    @property
+    def nameservers(self):
+        return [a for addresses in self._delegated for a in addresses]
 
     @property
     def address(self):

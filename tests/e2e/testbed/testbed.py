@@ -9,13 +9,14 @@ from .pebble import Pebble
 from .pki import Certificate
 from .resolver import Hierarchy, Resolver
 from .site import Site
+from .wire import Wire
 
 
 class TestBed(Bed):
     """One test's world."""
 
-    def __init__(self, **options):
-        super().__init__(**options)
+    def __init__(self, folder, **options):
+        super().__init__(folder, **options)
         self.hierarchy = Hierarchy(self)
         self._resolvers = {}
 
@@ -64,6 +65,10 @@ class TestBed(Bed):
         self.resolver()
         resolver = resolver or self.ca_resolver()
         return Pebble(self, resolver.address, **options).start()
+
+    def watch_wire(self):
+        """Watches every packet from now on; a Wire."""
+        return Wire(self)
 
     # Programs
 
