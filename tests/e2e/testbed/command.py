@@ -123,6 +123,8 @@ def _read(path):
 
 def clean_environment(bed, **more):
     """An environment without the host's proxies, homes and settings."""
+    home = os.path.join(bed.dir, "home")
+    os.makedirs(home, exist_ok=True)
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "HOME": bed.path("home/."), "LANG": "C.UTF-8", "TZ": "UTC",
+            "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC",
             **more}
