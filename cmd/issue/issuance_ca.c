@@ -1,0 +1,384 @@
+/* The steps of an issuance that talk to the CA. */
+#include "issuance_internal.h"
+
+#define CA_WAIT_MAX_US ((int64_t)600 * 1000000) /* for an order to become ready, or valid */
+#define EAB_SECRET_MAX 512
+#define EAB_FILE_MAX 4096
+
+/* ---- account --------------------------------------------------------------------------- */
+
+static void on_registered(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+	struct err save_err;
+
+	issuance->call = NULL;
+	if (err) {
+		issuance_fail(issuance, err);
+		return;
+	}
+	issuance->account->url = xstrdup(acme_account_url(issuance->acme));
+	if (account_save(issuance->args.conf->state, issuance->account_name, issuance->account,
+			 &save_err) != ERR_NONE) {
+		issuance_fail(issuance, &save_err);
+		return;
+	}
+	issuance_enter(issuance, ISSUE_ORDER, NULL);
+}
+
+static enum err_code eab_load(const struct conf_account *account, uint8_t *secret, size_t *len,
+			      struct err *err)
+{
+	struct buf text;
+	enum err_code code = file_read_secret(account->eab_key_file, EAB_FILE_MAX, &text, err);
+	size_t text_len;
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	for (text_len = text.len; text_len > 0 && text.data[text_len - 1] <= ' '; text_len--) {
+	}
+	if (!base64_decode_any(buf_str(&text), text_len, secret, EAB_SECRET_MAX, len)) {
+		code = err_set(err, ERR_CONFIG, account->eab_key_file,
+			       "the file does not hold a base64 key of at most %d octets",
+			       EAB_SECRET_MAX);
+	}
+	buf_wipe(&text);
+	return code;
+}
+
+static void register_account(struct issuance *issuance)
+{
+	const struct conf_account *account = issuance->args.account;
+	uint8_t secret[EAB_SECRET_MAX];
+	struct acme_registration reg = {
+		.contact = &account->contact,
+		.agree_tos = account->agree_tos,
+		.eab_kid = account->eab_kid,
+		.eab_secret = secret,
+	};
+	struct err err;
+
+	if (account->eab_kid && account->eab_key_file &&
+	    eab_load(account, secret, &reg.eab_secret_len, &err) != ERR_NONE) {
+		issuance_fail(issuance, &err);
+		return;
+	}
+	issuance->call = acme_account_start(issuance->acme, &reg, on_registered, issuance);
+	wipe(secret, sizeof(secret));
+}
+
+static void on_directory(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+
+	issuance->call = NULL;
+	if (err) {
+		issuance_fail(issuance, err);
+	} else if (issuance->account->url) {
+		issuance_enter(issuance, ISSUE_ORDER, NULL);
+	} else {
+		register_account(issuance);
+	}
+}
+
+static enum err_code account_make(struct issuance *issuance, struct err *err)
+{
+	const struct conf_account *account = issuance->args.account;
+	struct account_record *record = xcalloc(1, sizeof(*record));
+	enum key_type type = KEY_P256;
+	enum err_code code;
+
+	if (account->key_type && !key_type_parse(account->key_type, &type)) {
+		code = err_set(err, ERR_CONFIG, account->name, "\"%s\" is not a key type",
+			       account->key_type);
+		goto out;
+	}
+	record->directory = xstrdup(account->directory);
+	code = key_generate(type, &record->key, err);
+	if (code != ERR_NONE) {
+		goto out;
+	}
+	code = account_save(issuance->args.conf->state, issuance->account_name, record, err);
+	if (code == ERR_NONE) {
+		issuance->account = record;
+		record = NULL;
+	}
+out:
+	account_record_free(record);
+	return code;
+}
+
+static enum err_code account_open(struct issuance *issuance, struct err *err)
+{
+	const struct conf_account *account = issuance->args.account;
+	enum err_code code;
+
+	issuance->account_name = xstrdup(account->name);
+	code = account_load(issuance->args.conf->state, account->name, &issuance->account, err);
+	if (code == ERR_NOT_FOUND) {
+		return account_make(issuance, err);
+	}
+	if (code == ERR_NONE && strcmp(issuance->account->directory, account->directory) != 0) {
+		return err_set(err, ERR_CONFIG, account->name,
+			       "the account's key was registered at %s, and the configuration says "
+			       "%s; give the new CA an account of its own name",
+			       issuance->account->directory, account->directory);
+	}
+	return code;
+}
+
+void step_account(struct issuance *issuance)
+{
+	const struct conf_account *account = issuance->args.account;
+	struct err err;
+
+	if (account_open(issuance, &err) != ERR_NONE) {
+		issuance_fail(issuance, &err);
+		return;
+	}
+	issuance->acme = acme_new(&(struct acme_args){
+		.world = issuance->args.world,
+		.directory = account->directory,
+		.ca_file = account->ca_file,
+		.proxy = account->proxy ? account->proxy : issuance->args.conf->proxy,
+		.key = issuance->account->key,
+		.account_url = issuance->account->url,
+	});
+	issuance->call = acme_directory_start(issuance->acme, on_directory, issuance);
+	/* Routes need only the names, and the key nothing at all. */
+	routes_begin(issuance);
+	key_begin(issuance);
+}
+
+/* ---- order -------------------------------------------------------------------------------- */
+
+static void order_anew(struct issuance *issuance)
+{
+	pending_forget(issuance);
+	acme_order_free(issuance->order);
+	issuance->order = acme_order_new();
+	issuance_enter(issuance, ISSUE_ORDER, NULL);
+}
+
+static void go_on_by_status(struct issuance *issuance)
+{
+	struct err err;
+
+	switch (issuance->order->status) {
+	case ACME_PENDING:
+		issuance_enter(issuance, ISSUE_AUTHZ, NULL);
+		break;
+	case ACME_READY:
+		issuance_enter(issuance, ISSUE_FINALIZE, NULL);
+		break;
+	case ACME_PROCESSING:
+		issuance_enter(issuance, ISSUE_VALID, NULL);
+		break;
+	case ACME_VALID:
+		issuance_enter(issuance, ISSUE_DOWNLOAD, NULL);
+		break;
+	default:
+		err_set(&err, ERR_PROTOCOL, issuance->args.lineage,
+			"the CA's order is %s where it should go on",
+			acme_status_name(issuance->order->status));
+		issuance_fail(issuance, &err);
+		break;
+	}
+}
+
+static void on_resumed(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+	enum acme_status status = issuance->order->status;
+	bool usable = status == ACME_PENDING || status == ACME_READY ||
+		      status == ACME_PROCESSING || status == ACME_VALID;
+
+	issuance->call = NULL;
+	if (err && err->code != ERR_NOT_FOUND) {
+		issuance_fail(issuance, err);
+	} else if (err || !usable) {
+		order_anew(issuance);
+	} else {
+		issuance->result.resumed = true;
+		go_on_by_status(issuance);
+	}
+}
+
+static void on_ordered(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+
+	issuance->call = NULL;
+	if (err) {
+		issuance_fail(issuance, err);
+		return;
+	}
+	go_on_by_status(issuance);
+}
+
+void step_order(struct issuance *issuance)
+{
+	if (pending_resume(issuance)) {
+		issuance->call = acme_order_load_start(issuance->acme, issuance->order, on_resumed,
+						       issuance);
+		return;
+	}
+	issuance->call = acme_order_start(issuance->acme,
+					  &(struct acme_order_args){
+						  .names = &issuance->names,
+						  .profile = issuance->args.certificate->profile,
+					  },
+					  issuance->order, on_ordered, issuance);
+}
+
+/* ---- authorizations ---------------------------------------------------------------------------- */
+
+static void on_authz(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+	const struct acme_order *order = issuance->order;
+	bool open = false;
+	struct err offered;
+
+	issuance->call = NULL;
+	if (err) {
+		issuance_fail(issuance, err);
+		return;
+	}
+	for (size_t i = 0; i < order->authz_count; i++) {
+		const struct acme_authz *authz = &order->authz[i];
+
+		if (authz_is_open(authz) && !authz->challenge_url) {
+			err_set(&offered, ERR_ACME, authz->name,
+				"the CA offers no dns-01 challenge for this name");
+			issuance_fail(issuance, &offered);
+			return;
+		}
+		open = open || authz_is_open(authz);
+	}
+	issuance_enter(issuance, open ? ISSUE_ROUTE : ISSUE_READY, NULL);
+}
+
+void step_authz(struct issuance *issuance)
+{
+	issuance->call = acme_authz_load_start(issuance->acme, issuance->order, on_authz, issuance);
+}
+
+/* ---- challenges, and what the order says ------------------------------------------------------------ */
+
+static void on_responded(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+
+	issuance->call = NULL;
+	if (err) {
+		issuance_fail(issuance, err);
+		return;
+	}
+	issuance_enter(issuance, ISSUE_READY, NULL);
+}
+
+void step_respond(struct issuance *issuance)
+{
+	issuance->call = acme_respond_start(issuance->acme, issuance->order, on_responded, issuance);
+}
+
+static void order_failed(struct issuance *issuance, const struct err *err)
+{
+	if (issuance->order->status == ACME_INVALID || err->code == ERR_NOT_FOUND) {
+		pending_forget(issuance);
+	}
+	issuance_fail(issuance, err);
+}
+
+static void on_waited(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+	enum issue_step was = issuance->step;
+
+	issuance->call = NULL;
+	if (err) {
+		order_failed(issuance, err);
+	} else if (was == ISSUE_READY && issuance->order->status == ACME_READY) {
+		issuance_enter(issuance, ISSUE_FINALIZE, NULL);
+	} else {
+		go_on_by_status(issuance);
+	}
+}
+
+static void wait_for_order(struct issuance *issuance)
+{
+	int64_t deadline_us = world_mono_us(issuance->args.world) + CA_WAIT_MAX_US;
+
+	issuance->call = acme_order_wait_start(issuance->acme, issuance->order, deadline_us,
+					       on_waited, issuance);
+}
+
+void step_ready(struct issuance *issuance)
+{
+	wait_for_order(issuance);
+}
+
+void step_valid(struct issuance *issuance)
+{
+	retract_begin(issuance);
+	wait_for_order(issuance);
+}
+
+/* ---- finalize, download -------------------------------------------------------------------------------- */
+
+static void on_finalized(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+
+	issuance->call = NULL;
+	if (err) {
+		order_failed(issuance, err);
+	} else if (issuance->order->status == ACME_VALID) {
+		issuance_enter(issuance, ISSUE_DOWNLOAD, NULL);
+	} else {
+		issuance_enter(issuance, ISSUE_VALID, NULL);
+	}
+}
+
+void step_finalize(struct issuance *issuance)
+{
+	struct buf csr;
+	struct err err;
+	enum err_code code;
+
+	retract_begin(issuance);
+	code = pending_save(issuance, &err);
+	if (code == ERR_BUSY) {
+		return; /* the key's end comes back here */
+	}
+	if (code != ERR_NONE ||
+	    csr_build(issuance->key, &issuance->names, &csr, &err) != ERR_NONE) {
+		issuance_fail(issuance, &err);
+		return;
+	}
+	issuance->call =
+		acme_finalize_start(issuance->acme, issuance->order, &csr, on_finalized, issuance);
+	buf_clear(&csr);
+}
+
+static void on_downloaded(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+
+	issuance->call = NULL;
+	if (err) {
+		order_failed(issuance, err);
+		return;
+	}
+	issuance_enter(issuance, ISSUE_STORE, NULL);
+}
+
+void step_download(struct issuance *issuance)
+{
+	retract_begin(issuance);
+	buf_clear(&issuance->pem);
+	issuance->call = acme_download_start(issuance->acme, issuance->order, &issuance->pem,
+					     on_downloaded, issuance);
+}
