@@ -219,16 +219,18 @@ enum err_code dns_source_parse(const struct strlist *resolvers, struct dns_sourc
 void dns_source_clear(struct dns_source *source);
 
 /* One question to the first of source that answers usefully (SERVFAIL, REFUSED and
- * silence try the next). */
+ * silence try the next); of an authority any answer is handed on. Keeps source
+ * until done. */
 struct dns_lookup;
 struct dns_lookup *dns_lookup_start(struct dns_client *client, const struct dns_source *source,
 				    const char *name, uint16_t type, dns_ask_done *done, void *arg);
 void dns_lookup_cancel(struct dns_lookup *lookup);
 
 /*
- * The zone that name is in (standards 3.4): an SOA in the answer with the very
- * owner, or in the authority section of an ancestor. Never the root, nor above floor (a
- * configured suffix; NULL: a single label such as "com" is refused as well).
+ * The zone that name is in: an SOA in the answer with the very owner, or in the
+ * authority section of an ancestor. Never the root, nor a single label such as
+ * "com", unless source is an authority, which then must be one for the zone.
+ * SERVFAIL is an error, never climbed past. Keeps source until done.
  */
 typedef void zone_cut_done(void *arg, const struct err *err, const char *zone);
 struct zone_cut;
@@ -258,7 +260,7 @@ void ns_set_free(struct ns_set *set);
 typedef void ns_set_done(void *arg, const struct err *err, struct ns_set *set);
 struct ns_find;
 /* servers: the zone's `servers` setting (names or addresses with port), which
- * then are the whole set; empty: discovery. */
+ * then are the whole set; NULL or empty: discovery. Keeps source until done. */
 struct ns_find *ns_find_start(struct dns_client *client, const struct dns_source *source,
 			      const char *zone, const struct strlist *servers, ns_set_done *done,
 			      void *arg);
