@@ -213,9 +213,9 @@ enum err_code file_read(const char *path, size_t max, struct buf *out, struct er
  */
 enum err_code file_read_secret(const char *path, size_t max, struct buf *out,
 			       struct err *err) MUST_CHECK;
-/* Refuses what others may read; used before a secret's path is accepted. */
+/* Writes a temporary file beside path, syncs it, renames it, syncs the folder. */
 enum err_code file_write_durable(const char *path, const void *data, size_t len, mode_t mode,
-				 struct err *err) MUST_CHECK; /* tmp, fsync, rename, fsync folder */
+				 struct err *err) MUST_CHECK;
 enum err_code folder_sync(const char *path, struct err *err) MUST_CHECK;
 /* mkdir -p with mode for what it makes; existing folders stay as they are. */
 enum err_code folder_make(const char *path, mode_t mode, struct err *err) MUST_CHECK;
