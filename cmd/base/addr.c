@@ -91,8 +91,8 @@ bool addr_parse(const char *text, uint16_t default_port, struct addr *out)
 	if (port && (!text_parse_u64(port, UINT16_MAX, &number) || number == 0)) {
 		return false;
 	}
-	return strchr(host, ':') ? parse_v6(host, (uint16_t)number, out) :
-				   parse_v4(host, (uint16_t)number, out);
+	return strchr(host, ':') ? parse_v6(host, (uint16_t)number, out)
+				 : parse_v4(host, (uint16_t)number, out);
 }
 
 void addr_format(char out[ADDR_TEXT_MAX], const struct addr *addr, uint16_t default_port)
@@ -141,8 +141,8 @@ uint16_t addr_port(const struct addr *addr)
 	if (addr->len == 0) {
 		return 0;
 	}
-	return ntohs(addr->u.sa.sa_family == AF_INET6 ? addr->u.in6.sin6_port :
-							addr->u.in.sin_port);
+	return ntohs(addr->u.sa.sa_family == AF_INET6 ? addr->u.in6.sin6_port
+						      : addr->u.in.sin_port);
 }
 
 void addr_set_port(struct addr *addr, uint16_t port)

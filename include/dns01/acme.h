@@ -66,8 +66,15 @@ const char *acme_account_url(const struct acme *acme); /* borrowed; NULL: unknow
 /* ---- orders ---------------------------------------------------------------- */
 
 enum acme_status {
-	ACME_PENDING, ACME_READY, ACME_PROCESSING, ACME_VALID, ACME_INVALID,
-	ACME_EXPIRED, ACME_DEACTIVATED, ACME_REVOKED, ACME_UNKNOWN
+	ACME_PENDING,
+	ACME_READY,
+	ACME_PROCESSING,
+	ACME_VALID,
+	ACME_INVALID,
+	ACME_EXPIRED,
+	ACME_DEACTIVATED,
+	ACME_REVOKED,
+	ACME_UNKNOWN
 };
 const char *acme_status_name(enum acme_status status);
 
@@ -75,11 +82,11 @@ struct acme_authz {
 	char *url;
 	char *name; /* the identifier, "*." in front when wildcard; "" until loaded */
 	enum acme_status status;
-	int64_t expires_at;   /* Unix time, s; 0: not said */
-	char *challenge_url;  /* of the dns-01 challenge; NULL: none offered */
-	char value[44];       /* of the TXT record */
+	int64_t expires_at;  /* Unix time, s; 0: not said */
+	char *challenge_url; /* of the dns-01 challenge; NULL: none offered */
+	char value[44];      /* of the TXT record */
 	enum acme_status challenge_status;
-	struct err problem;   /* why it is invalid; code ERR_NONE: not said */
+	struct err problem; /* why it is invalid; code ERR_NONE: not said */
 };
 
 struct acme_order {
@@ -113,8 +120,8 @@ struct acme_call *acme_order_load_start(struct acme *acme, struct acme_order *or
 struct acme_call *acme_authz_load_start(struct acme *acme, struct acme_order *order,
 					acme_done *done, void *arg);
 /* Answers the dns-01 challenge of every pending authorization, side by side. */
-struct acme_call *acme_respond_start(struct acme *acme, struct acme_order *order,
-				     acme_done *done, void *arg);
+struct acme_call *acme_respond_start(struct acme *acme, struct acme_order *order, acme_done *done,
+				     void *arg);
 /*
  * Polls the order until it is no longer pending, or (processing) valid. An
  * invalid order's authorizations are fetched once, and the error carries their sentences.

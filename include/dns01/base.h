@@ -67,8 +67,8 @@ struct err {
 };
 
 /* Fills err (may be NULL) and returns code, so that one may return err_set(). */
-enum err_code err_set(struct err *err, enum err_code code, const char *subject,
-		      const char *fmt, ...) PRINTF_LIKE(4, 5);
+enum err_code err_set(struct err *err, enum err_code code, const char *subject, const char *fmt,
+		      ...) PRINTF_LIKE(4, 5);
 /* Sets the subject where the detector left it empty. Returns err->code. */
 enum err_code err_subject(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_clear(struct err *err);
@@ -105,11 +105,14 @@ struct buf {
 	bool overflow;
 };
 
-#define BUF_INIT(maximum) { .max = (maximum) }
+#define BUF_INIT(maximum)        \
+	{                        \
+		.max = (maximum) \
+	}
 
 void buf_init(struct buf *buf, size_t max);
-void buf_clear(struct buf *buf);      /* frees; the maximum stays */
-void buf_wipe(struct buf *buf);       /* wipes, then frees */
+void buf_clear(struct buf *buf); /* frees; the maximum stays */
+void buf_wipe(struct buf *buf);  /* wipes, then frees */
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_add_str(struct buf *buf, const char *text);
 void buf_addf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -117,7 +120,7 @@ void buf_add_u8(struct buf *buf, uint8_t value);
 void buf_add_u16(struct buf *buf, uint16_t value); /* network order */
 void buf_add_u32(struct buf *buf, uint32_t value); /* network order */
 const char *buf_str(const struct buf *buf);        /* "" while empty */
-char *buf_detach(struct buf *buf); /* gives data (never NULL), empties buf */
+char *buf_detach(struct buf *buf);                 /* gives data (never NULL), empties buf */
 
 /* ---- list of strings ----------------------------------------------- */
 
@@ -156,7 +159,7 @@ bool time_parse_http(const char *text, int64_t *out_unix_s);
 
 /* ---- encodings ------------------------------------------------------ */
 
-#define BASE64URL_LEN(n) (((n) * 4 + 2) / 3 + 1) /* with the NUL */
+#define BASE64URL_LEN(n) ((4 * (n) + 2) / 3 + 1) /* with the NUL */
 
 /* RFC 4648 s.5 without padding, as RFC 8555 s.6.1 wants it. */
 void base64url_encode(char *out, size_t out_size, const void *data, size_t len);

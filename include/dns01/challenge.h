@@ -77,18 +77,18 @@ void provider_pool_free(struct provider_pool *pool);
 enum err_code provider_pool_get(struct provider_pool *pool, const char *name,
 				const struct provider_in_use **out, struct err *err) MUST_CHECK;
 /* From a journal row, whatever the configuration says today. */
-enum err_code provider_pool_get_conf(struct provider_pool *pool, const char *name,
-				     const char *conf, const struct provider_in_use **out,
+enum err_code provider_pool_get_conf(struct provider_pool *pool, const char *name, const char *conf,
+				     const struct provider_in_use **out,
 				     struct err *err) MUST_CHECK;
 
 /* ---- route --------------------------------------------------------------------- */
 
 #define ALIAS_HOPS_MAX 8
 
-struct route { /* lives as long as its router */
-	char *name;  /* the identifier, without "*." */
-	char *owner; /* where the TXT goes, after aliases */
-	char *zone;  /* that owner is in */
+struct route {               /* lives as long as its router */
+	char *name;          /* the identifier, without "*." */
+	char *owner;         /* where the TXT goes, after aliases */
+	char *zone;          /* that owner is in */
 	struct strlist hops; /* owner names before the last; empty without an alias */
 	const struct conf_zone *settings;
 	const struct ns_set *servers; /* NULL with watch = provider or resolvers */

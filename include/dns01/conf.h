@@ -49,9 +49,9 @@ struct conf_zone {
 	struct strlist resolvers; /* empty: the global ones, else the system's */
 	struct strlist servers;   /* empty: found by DNS */
 	struct strlist ignore;    /* servers by name that may fail */
-	char *quorum; /* "all", "reachable" or a number */
-	char *alias;  /* "follow", "off" or a name */
-	char *watch;  /* "authoritative", "resolvers" or "provider" */
+	char *quorum;             /* "all", "reachable" or a number */
+	char *alias;              /* "follow", "off" or a name */
+	char *watch;              /* "authoritative", "resolvers" or "provider" */
 	int64_t settle_ms;
 	int64_t deadline_ms;
 	int64_t ttl_s;
@@ -119,7 +119,6 @@ const struct conf_provider *conf_find_provider(const struct conf *conf, const ch
 const struct conf_certificate *conf_find_certificate(const struct conf *conf, const char *name);
 /* Longest suffix of name on label boundaries within view (NULL: "default");
  * NULL: none. Names are compared as text, so both as A-labels. */
-const struct conf_zone *conf_find_zone(const struct conf *conf, const char *name,
-				       const char *view);
+const struct conf_zone *conf_find_zone(const struct conf *conf, const char *name, const char *view);
 
 #endif

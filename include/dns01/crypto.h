@@ -35,7 +35,7 @@ bool key_equal(const struct key *a, const struct key *b); /* the public parts */
 /* RFC 7517 members as RFC 7638 orders them, one line of JSON; gives. */
 char *key_jwk(const struct key *key);
 void key_thumbprint(const struct key *key, char out[THUMBPRINT_LEN]); /* RFC 7638 */
-const char *key_jws_alg(const struct key *key);                      /* "ES256", ... */
+const char *key_jws_alg(const struct key *key);                       /* "ES256", ... */
 
 /*
  * RFC 7515 flattened JSON, one line; gives. protected_json and payload are the
@@ -66,14 +66,14 @@ enum err_code csr_build(const struct key *key, const struct strlist *names, stru
 struct chain;
 
 struct chain_facts {
-	char *subject;    /* for people */
-	char *issuer;     /* of the leaf */
-	char *top_issuer; /* issuer of the last certificate: the root's name */
-	char *serial;     /* hex */
+	char *subject;        /* for people */
+	char *issuer;         /* of the leaf */
+	char *top_issuer;     /* issuer of the last certificate: the root's name */
+	char *serial;         /* hex */
 	struct strlist names; /* DNS names of the leaf's SAN, lower case */
 	int64_t not_before;   /* Unix time, s */
 	int64_t not_after;
-	size_t count;         /* certificates in the chain */
+	size_t count;  /* certificates in the chain */
 	char *cert_id; /* RFC 9773 s.4.1, or NULL where the leaf has no AKI */
 };
 

@@ -65,9 +65,9 @@ struct dns_rr {
 	enum dns_section section;
 	uint16_t type;
 	uint32_t ttl_s;
-	char *target;         /* NS, CNAME, DNAME; SOA: its MNAME */
-	struct addr addr;     /* A, AAAA; port 53 */
-	char *txt;            /* TXT: all strings joined; may hold NULs */
+	char *target;     /* NS, CNAME, DNAME; SOA: its MNAME */
+	struct addr addr; /* A, AAAA; port 53 */
+	char *txt;        /* TXT: all strings joined; may hold NULs */
 	size_t txt_len;
 	uint32_t soa_serial;
 	uint32_t soa_minimum_s;
@@ -109,7 +109,7 @@ enum err_code tsig_key_load(const char *path, bool allow_sha1, struct tsig_key *
 			    struct err *err) MUST_CHECK;
 enum err_code tsig_key_parse(const char *text, size_t len, const char *source, bool allow_sha1,
 			     struct tsig_key **out, struct err *err) MUST_CHECK;
-void tsig_key_free(struct tsig_key *key); /* wipes; NULL is fine */
+void tsig_key_free(struct tsig_key *key);    /* wipes; NULL is fine */
 const char *tsig_alg_name(enum mac_alg alg); /* "hmac-sha256" */
 bool tsig_alg_parse(const char *text, enum mac_alg *out);
 

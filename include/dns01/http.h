@@ -16,9 +16,8 @@ struct http_client;
  * request; User-Agent and Accept-Language are added here. */
 struct http_client *http_client_new(struct event_base *base);
 void http_client_free(struct http_client *client); /* cancels what runs */
-struct world_http *http_client_start(struct http_client *client,
-				     const struct http_request *request, world_http_done *done,
-				     void *arg);
+struct world_http *http_client_start(struct http_client *client, const struct http_request *request,
+				     world_http_done *done, void *arg);
 void http_client_cancel(struct world_http *http);
 
 #endif

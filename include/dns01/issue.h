@@ -9,20 +9,20 @@
 #include "dns01/challenge.h"
 
 enum issue_step {
-	ISSUE_LOCK,      /* the lineage, against a second process */
-	ISSUE_ACCOUNT,   /* key, directory, registration */
-	ISSUE_ORDER,     /* new, or a pending one resumed; routes are found beside it */
+	ISSUE_LOCK,    /* the lineage, against a second process */
+	ISSUE_ACCOUNT, /* key, directory, registration */
+	ISSUE_ORDER,   /* new, or a pending one resumed; routes are found beside it */
 	ISSUE_AUTHZ,
-	ISSUE_ROUTE,     /* waits for routes that are not there yet */
+	ISSUE_ROUTE, /* waits for routes that are not there yet */
 	ISSUE_PUBLISH,
 	ISSUE_WATCH,
 	ISSUE_RESPOND,
-	ISSUE_READY,     /* polls until the order is ready */
-	ISSUE_FINALIZE,  /* key and order URL are on disk; retract runs beside it */
-	ISSUE_VALID,     /* polls until the certificate is there */
+	ISSUE_READY,    /* polls until the order is ready */
+	ISSUE_FINALIZE, /* key and order URL are on disk; retract runs beside it */
+	ISSUE_VALID,    /* polls until the certificate is there */
 	ISSUE_DOWNLOAD,
 	ISSUE_STORE,
-	ISSUE_RETRACT,   /* waits until nothing of ours is left in DNS */
+	ISSUE_RETRACT, /* waits until nothing of ours is left in DNS */
 	ISSUE_DEPLOY,
 	ISSUE_DONE,
 	ISSUE_STEP_COUNT
@@ -46,22 +46,22 @@ struct issue_args {
 	const char *lineage; /* its name in the store */
 	struct journal *journal;
 	struct dns_client *dns;
-	const char *self;           /* path of the program, for slow keys; NULL: in place */
-	const char *lineage_conf;   /* text to store as lineage.conf */
-	issue_event_fn *event;      /* may be NULL */
+	const char *self;         /* path of the program, for slow keys; NULL: in place */
+	const char *lineage_conf; /* text to store as lineage.conf */
+	issue_event_fn *event;    /* may be NULL */
 	void *event_arg;
 };
 
 struct issue_result {
-	char *folder; /* .../current; NULL: no certificate */
+	char *folder;             /* .../current; NULL: no certificate */
 	struct chain_facts facts; /* of the new chain; empty without */
 	bool resumed;             /* an order of an earlier run was finished */
 	unsigned https_requests;
 	struct timeline *timeline; /* zone and server are owned by the result */
 	size_t timeline_count;
-	struct err deploy_error;   /* ERR_NONE: all ran, or none was asked for */
-	char *deploy_output;       /* escaped, bounded; "" when there was none */
-	struct err retract_error;  /* ERR_NONE: nothing of ours is left in DNS */
+	struct err deploy_error;  /* ERR_NONE: all ran, or none was asked for */
+	char *deploy_output;      /* escaped, bounded; "" when there was none */
+	struct err retract_error; /* ERR_NONE: nothing of ours is left in DNS */
 };
 
 /*
@@ -104,7 +104,7 @@ struct deploy_args {
 	struct world *world;
 	const struct conf_certificate *certificate;
 	const char *lineage;
-	const char *folder;               /* .../current */
+	const char *folder; /* .../current */
 	const struct chain_facts *facts;
 };
 struct deploy;

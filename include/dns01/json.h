@@ -42,7 +42,7 @@ void json_set(struct json *object, const char *key, struct json *value); /* take
 void json_add(struct json *array, struct json *value);                   /* takes value */
 void json_add_str(struct json *array, const char *text);
 struct json *json_copy(const struct json *value); /* gives a deep copy */
-char *json_dump(const struct json *value);  /* one line, keys in order of setting; gives */
-char *json_pretty(const struct json *value); /* indented by two; gives */
+char *json_dump(const struct json *value);        /* one line, keys in order of setting; gives */
+char *json_pretty(const struct json *value);      /* indented by two; gives */
 
 #endif

@@ -10,16 +10,16 @@
 
 enum setting_type {
 	SETTING_STRING,
-	SETTING_NAME,     /* a DNS name; lower case, no final dot; U-labels stay as they are */
-	SETTING_FILE,     /* a path, relative to the configuration's folder or $CREDENTIALS_DIRECTORY */
-	SETTING_URL,      /* https://, without a password */
+	SETTING_NAME, /* a DNS name; lower case, no final dot; U-labels stay as they are */
+	SETTING_FILE, /* a path, relative to the configuration's folder or $CREDENTIALS_DIRECTORY */
+	SETTING_URL,  /* https://, without a password */
 	SETTING_BOOL,
-	SETTING_INT,      /* within min..max */
-	SETTING_DURATION, /* "10s"; min..max in ms */
-	SETTING_ENUM,     /* one of choices, separated by '|' */
-	SETTING_STRINGS,  /* a list of strings */
-	SETTING_COMMANDS, /* a list of lists of strings: argvs */
-	SETTING_GROUPS,   /* a list of groups, described by rows of their own */
+	SETTING_INT,       /* within min..max */
+	SETTING_DURATION,  /* "10s"; min..max in ms */
+	SETTING_ENUM,      /* one of choices, separated by '|' */
+	SETTING_STRINGS,   /* a list of strings */
+	SETTING_COMMANDS,  /* a list of lists of strings: argvs */
+	SETTING_GROUPS,    /* a list of groups, described by rows of their own */
 	SETTING_TYPE_COUNT /* COMMANDS and GROUPS are conf's alone, not for providers */
 };
 
@@ -39,12 +39,13 @@ struct setting {
 	enum setting_type type;
 	const char *fallback; /* the default as text; NULL: none, "" is an empty list */
 	bool required;
-	bool secret;          /* never printed; only a FILE of it may be given */
-	int64_t min, max;     /* INT and DURATION; both 0: unbounded */
-	const char *choices;  /* ENUM, also allowed words for other types, and schemes ("http://") for URL */
-	const struct setting_form *form; /* STRING and STRINGS; NULL: any text */
-	const char *help;     /* one or two sentences, for the manual page */
-	size_t offset;        /* conf's own: where the value goes */
+	bool secret;      /* never printed; only a FILE of it may be given */
+	int64_t min, max; /* INT and DURATION; both 0: unbounded */
+	const char *
+		choices; /* ENUM, also allowed words for other types, and schemes ("http://") for URL */
+	const struct setting_form *form;   /* STRING and STRINGS; NULL: any text */
+	const char *help;                  /* one or two sentences, for the manual page */
+	size_t offset;                     /* conf's own: where the value goes */
 	const struct setting_group *group; /* conf's own: GROUPS */
 };
 
@@ -61,11 +62,10 @@ struct settings {
 };
 
 /* Borrowed text of a value as given, else the row's fallback; NULL: neither. */
-const char *settings_get(const struct settings *given, const struct setting *rows,
-			 size_t row_count, const char *name);
+const char *settings_get(const struct settings *given, const struct setting *rows, size_t row_count,
+			 const char *name);
 /* Replaces a value of that name. */
-void settings_set(struct settings *settings, const char *name, const char *text,
-		  const char *where);
+void settings_set(struct settings *settings, const char *name, const char *text, const char *where);
 void settings_copy(struct settings *to, const struct settings *from);
 void settings_clear(struct settings *settings); /* wipes */
 

@@ -168,8 +168,8 @@ enum err_code account_load(const char *state, const char *name, struct account_r
 			   struct err *err) MUST_CHECK;
 /* The key is written (0600, synced) before anything is sent with it; saved again
  * with the URL once the CA told it. */
-enum err_code account_save(const char *state, const char *name,
-			   const struct account_record *record, struct err *err) MUST_CHECK;
+enum err_code account_save(const char *state, const char *name, const struct account_record *record,
+			   struct err *err) MUST_CHECK;
 void account_record_free(struct account_record *record);
 /* A name for an account known only by its directory URL: its host and a digest. Gives. */
 char *account_name_for(const char *directory);
@@ -209,8 +209,7 @@ enum err_code lineage_store(struct lineage *lineage, const struct key *key,
 			    const struct chain *chain, const char *conf, char **current,
 			    struct err *err) MUST_CHECK;
 /* The current chain; ERR_NOT_FOUND: none yet. */
-enum err_code lineage_load(struct lineage *lineage, struct chain **out,
-			   struct err *err) MUST_CHECK;
+enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
 /* Names of all lineages, sorted. */
 enum err_code lineage_names(const char *state, struct strlist *out, struct err *err) MUST_CHECK;
 

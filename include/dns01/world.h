@@ -60,15 +60,15 @@ struct http_request {
 	size_t header_count;
 	const void *body; /* NULL: none */
 	size_t body_len;
-	size_t max_body;      /* cap on the response's body, octets */
-	int64_t timeout_ms;   /* for the whole exchange; 0: 60 s */
-	const char *ca_file;  /* PEM roots instead of the system's; NULL: the system's */
-	const char *proxy;    /* NULL or "none": no proxy, the environment's is not read */
+	size_t max_body;     /* cap on the response's body, octets */
+	int64_t timeout_ms;  /* for the whole exchange; 0: 60 s */
+	const char *ca_file; /* PEM roots instead of the system's; NULL: the system's */
+	const char *proxy;   /* NULL or "none": no proxy, the environment's is not read */
 	bool allow_http_loopback;
 };
 
 struct http_response {
-	int status; /* 200, 404, ... */
+	int status;                        /* 200, 404, ... */
 	const struct http_header *headers; /* names lower case, in order of arrival */
 	size_t header_count;
 	const char *body; /* NUL follows body_len octets */
@@ -81,9 +81,9 @@ typedef void world_http_done(void *arg, const struct err *err,
 			     const struct http_response *response);
 
 struct spawn_request {
-	char *const *argv;          /* argv[0] is a path, run directly, no shell */
-	char *const *environment;   /* whole environment of the child, NULL-ended */
-	const void *input;          /* for its stdin; NULL: /dev/null */
+	char *const *argv;        /* argv[0] is a path, run directly, no shell */
+	char *const *environment; /* whole environment of the child, NULL-ended */
+	const void *input;        /* for its stdin; NULL: /dev/null */
 	size_t input_len;
 	size_t max_output;  /* stdout and stderr together; the rest is dropped */
 	int64_t timeout_ms; /* then SIGTERM, 5 s later SIGKILL */
@@ -91,21 +91,20 @@ struct spawn_request {
 
 struct spawn_result {
 	bool timed_out;
-	int exit_status; /* as a shell says it: 128 + signal for a signal */
+	int exit_status;    /* as a shell says it: 128 + signal for a signal */
 	const char *output; /* NUL-terminated, borrowed */
 	size_t output_len;
 };
 /* err: it could not be started. */
-typedef void world_spawn_done(void *arg, const struct err *err,
-			      const struct spawn_result *result);
+typedef void world_spawn_done(void *arg, const struct err *err, const struct spawn_result *result);
 
 struct world_ops {
-	int64_t (*mono_us)(struct world *world); /* for waits; never goes back */
-	int64_t (*wall_us)(struct world *world); /* Unix time; may jump */
+	int64_t (*mono_us)(struct world *world);                    /* for waits; never goes back */
+	int64_t (*wall_us)(struct world *world);                    /* Unix time; may jump */
 	void (*random)(struct world *world, void *out, size_t len); /* CSPRNG */
 
-	struct world_timer *(*timer_start)(struct world *world, int64_t delay_us,
-					   world_fire *fire, void *arg);
+	struct world_timer *(*timer_start)(struct world *world, int64_t delay_us, world_fire *fire,
+					   void *arg);
 	void (*timer_cancel)(struct world_timer *timer);
 
 	/* A UDP socket of its own: fresh random port, connected to peer. */
@@ -125,8 +124,7 @@ struct world_ops {
 					 world_http_done *done, void *arg);
 	void (*http_cancel)(struct world_http *http);
 
-	struct world_child *(*spawn_start)(struct world *world,
-					   const struct spawn_request *request,
+	struct world_child *(*spawn_start)(struct world *world, const struct spawn_request *request,
 					   world_spawn_done *done, void *arg);
 	void (*spawn_cancel)(struct world_child *child); /* kills it */
 
