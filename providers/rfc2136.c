@@ -206,8 +206,7 @@ static void push_range(struct apply *apply, size_t from, size_t count)
 	apply->todo[apply->todo_count++] = (struct range){ from, count };
 }
 
-static void range_changes(const struct apply *apply, struct range range,
-			  struct dns_change *changes)
+static void range_changes(const struct apply *apply, struct range range, struct dns_change *changes)
 {
 	for (size_t i = 0; i < range.count; i++) {
 		const struct provider_change *from = &apply->batch->changes[range.from + i];
@@ -236,8 +235,8 @@ static size_t fitting(const struct apply *apply, size_t from, const struct dns_c
 			break;
 		}
 	}
-	while (count > 1 && dns_update_wire_len(apply->batch->zone, all + from, count) >
-				    DNS_UPDATE_WIRE_MAX) {
+	while (count > 1 &&
+	       dns_update_wire_len(apply->batch->zone, all + from, count) > DNS_UPDATE_WIRE_MAX) {
 		count = (count + 1) / 2;
 	}
 	return count;
@@ -347,8 +346,8 @@ static void read_back_start(struct apply *apply)
 			.timeout_ms = primary->timeout_ms,
 		};
 
-		apply->read_backs[i].call =
-			dns_ask_start(primary->host->dns, &ask, on_read_back, &apply->read_backs[i]);
+		apply->read_backs[i].call = dns_ask_start(primary->host->dns, &ask, on_read_back,
+							  &apply->read_backs[i]);
 	}
 	if (count == 0) {
 		apply_next(apply);
@@ -425,8 +424,7 @@ static void *rfc2136_apply_start(void *instance, const struct provider_batch *ba
 	struct rfc2136 *primary = instance;
 	struct apply *apply = xcalloc(1, sizeof(*apply));
 
-	*apply = (struct apply){
-		.primary = primary, .batch = batch, .done = done, .arg = arg };
+	*apply = (struct apply){ .primary = primary, .batch = batch, .done = done, .arg = arg };
 	apply->results = xcalloc(batch->count + 1, sizeof(*apply->results));
 	plan_ranges(apply);
 	if (batch->count == 0) {
@@ -448,10 +446,11 @@ const struct provider provider_rfc2136 = {
 	.abi = PROVIDER_ABI,
 	.name = "rfc2136",
 	.summary = "DNS UPDATE with TSIG: BIND, Knot, PowerDNS, Windows DNS and others",
-	.privilege = "A TSIG key that may add and delete TXT records at the _acme-challenge names "
-		     "alone. BIND: update-policy { grant KEY name _acme-challenge.example.com. TXT; "
-		     "}; Knot: acl with update-owner-name [_acme-challenge] and update-type [TXT]; "
-		     "PowerDNS: a zone of its own, since its keys are good for a whole zone.",
+	.privilege =
+		"A TSIG key that may add and delete TXT records at the _acme-challenge names "
+		"alone. BIND: update-policy { grant KEY name _acme-challenge.example.com. TXT; "
+		"}; Knot: acl with update-owner-name [_acme-challenge] and update-type [TXT]; "
+		"PowerDNS: a zone of its own, since its keys are good for a whole zone.",
 	.example = "{ name = \"primary\";  type = \"rfc2136\";  server = \"192.0.2.53\";  "
 		   "tsig_key_file = \"acme.key\"; }",
 	.settings = rows,

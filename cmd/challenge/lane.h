@@ -24,8 +24,8 @@ struct lane_job {
 	const struct lease_spec *lease;
 	int64_t lease_id; /* given by JOB_WANT, used by JOB_LET_GO; 0: none */
 	int64_t row_id;
-	size_t removed;  /* records that went with its batch */
-	struct err err;  /* ERR_NONE: done */
+	size_t removed; /* records that went with its batch */
+	struct err err; /* ERR_NONE: done */
 	/* From the loop, once, with err set; may queue jobs, may not free the publisher. */
 	void (*done)(struct lane_job *job);
 	void *arg;

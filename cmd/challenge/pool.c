@@ -146,9 +146,8 @@ static enum err_code settings_from_json(const char *conf, struct settings *setti
 	return ERR_NONE;
 }
 
-enum err_code provider_pool_get_conf(struct provider_pool *pool, const char *name,
-				     const char *conf, const struct provider_in_use **out,
-				     struct err *err)
+enum err_code provider_pool_get_conf(struct provider_pool *pool, const char *name, const char *conf,
+				     const struct provider_in_use **out, struct err *err)
 {
 	struct settings settings = { 0 };
 	const struct provider *provider = NULL;

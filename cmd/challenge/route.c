@@ -26,11 +26,11 @@ struct route_call {
 	struct route *route;
 	struct zone_scope *scope; /* of the present owner */
 	char *view;
-	char *owner; /* the present one of the chain */
-	char *child; /* zone that a delegation named, or NULL */
-	bool follow; /* aliases */
+	char *owner;  /* the present one of the chain */
+	char *child;  /* zone that a delegation named, or NULL */
+	bool follow;  /* aliases */
 	bool probing; /* for a wildcard CNAME */
-	char *target;  /* of the CNAME that is probed */
+	char *target; /* of the CNAME that is probed */
 	unsigned children;
 	struct zone_find *find; /* of the owner's zone; ours to wait for */
 	struct zone_wait wait;
@@ -223,8 +223,8 @@ static void follow_alias(struct route_call *call, const char *target)
 	}
 	chain = strlist_join(hops, " -> ");
 	if (strlist_has(hops, target)) {
-		err_set(&err, ERR_DNS, call->route->name, "the alias goes round in a loop: %s -> %s",
-			chain, target);
+		err_set(&err, ERR_DNS, call->route->name,
+			"the alias goes round in a loop: %s -> %s", chain, target);
 	} else {
 		err_set(&err, ERR_DNS, call->route->name,
 			"the alias chain is longer than %d names: %s -> %s", ALIAS_HOPS_MAX, chain,
@@ -237,8 +237,7 @@ static void follow_alias(struct route_call *call, const char *target)
 /* Is the target's zone one that the configuration names, not just "."? */
 static bool target_is_ours(struct route_call *call, const char *target)
 {
-	const struct conf_zone *zone =
-		conf_find_zone(call->router->args.conf, target, call->view);
+	const struct conf_zone *zone = conf_find_zone(call->router->args.conf, target, call->view);
 
 	if (!zone) {
 		return false;
@@ -420,8 +419,8 @@ static void fail_unanswered(struct route_call *call)
 	err_set(&err, ERR_DNS, call->route->name,
 		"no authoritative server of zone \"%s\" could be asked for \"%s\"%s%s; if this host "
 		"cannot reach them, set `servers` of the zone, or watch = \"resolvers\"",
-		zone_find_zone(call->find), call->owner, call->last_answer[0] ? "; the last was " : "",
-		call->last_answer);
+		zone_find_zone(call->find), call->owner,
+		call->last_answer[0] ? "; the last was " : "", call->last_answer);
 	call_fail(call, &err);
 }
 

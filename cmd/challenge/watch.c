@@ -11,9 +11,9 @@
 #include <assert.h>
 
 static const char *const state_names[] = {
-	[SERVER_WAITING] = "waiting",	      [SERVER_SEEN] = "seen",
-	[SERVER_REFUSING] = "refusing",	      [SERVER_UNREACHABLE] = "unreachable",
-	[SERVER_NO_ROUTE] = "no-route",	      [SERVER_IGNORED] = "ignored",
+	[SERVER_WAITING] = "waiting",   [SERVER_SEEN] = "seen",
+	[SERVER_REFUSING] = "refusing", [SERVER_UNREACHABLE] = "unreachable",
+	[SERVER_NO_ROUTE] = "no-route", [SERVER_IGNORED] = "ignored",
 };
 static_assert(ARRAY_LEN(state_names) == SERVER_STATE_COUNT, "a name for every state");
 
@@ -96,9 +96,10 @@ static void fail(struct watch_zone *zone, const char *why)
 		}
 	}
 	err_set(&watch->err, refusing ? ERR_DNS : ERR_TIMEOUT, zone->route->zone, "%s: %s%s", why,
-		text.len > 0 ? buf_str(&text)
-			     : "no authoritative server can be asked from here; name usable ones in "
-			       "the zone's `servers` setting",
+		text.len > 0
+			? buf_str(&text)
+			: "no authoritative server can be asked from here; name usable ones in "
+			  "the zone's `servers` setting",
 		refusing ? " (quorum = \"reachable\" or `ignore` would pass it over)" : "");
 	buf_clear(&text);
 	conclude(watch);
@@ -177,8 +178,9 @@ void watch_zone_look(struct watch_zone *zone)
 		watch_server_end(&zone->servers[i]);
 	}
 	if (--zone->rounds_left > 0) {
-		zone->settle = world_timer_start(
-			watch->args.world, zone->route->settings->settle_ms * 1000, on_settled, zone);
+		zone->settle = world_timer_start(watch->args.world,
+						 zone->route->settings->settle_ms * 1000,
+						 on_settled, zone);
 		return;
 	}
 	zone->passed = true;
@@ -228,8 +230,8 @@ static void add_item(struct watch *watch, const struct publish_item *item)
 		}
 	}
 	if (!owner) {
-		zone->owners = xreallocarray(zone->owners, zone->owner_count + 1,
-					     sizeof(*zone->owners));
+		zone->owners =
+			xreallocarray(zone->owners, zone->owner_count + 1, sizeof(*zone->owners));
 		owner = &zone->owners[zone->owner_count++];
 		*owner = (struct watch_owner){ .name = xstrdup(item->route->owner) };
 	}
@@ -318,8 +320,8 @@ static void add_resolvers(struct watch_zone *zone)
 	for (size_t i = 0; i < source->doh_count; i++) {
 		struct watch_server *server = add_server(zone, source->doh_url[i], NULL);
 
-		server->resolver = (struct dns_source){ .proxy = source->proxy,
-							.ca_file = source->ca_file };
+		server->resolver =
+			(struct dns_source){ .proxy = source->proxy, .ca_file = source->ca_file };
 		server->resolver.doh_url = xcalloc(1, sizeof(*server->resolver.doh_url));
 		server->resolver.doh_url[0] = source->doh_url[i];
 		server->resolver.doh_count = 1;
@@ -334,8 +336,8 @@ static void arm_deadline(struct watch_zone *zone)
 	if (watch->args.deadline_us > 0 && watch->args.deadline_us - zone->started_us < wait_us) {
 		wait_us = watch->args.deadline_us - zone->started_us;
 	}
-	zone->deadline = world_timer_start(watch->args.world, wait_us > 0 ? wait_us : 0,
-					   on_deadline, zone);
+	zone->deadline =
+		world_timer_start(watch->args.world, wait_us > 0 ? wait_us : 0, on_deadline, zone);
 }
 
 /* Whether a name server without any address already decides it. */

@@ -28,10 +28,10 @@ struct watch_question {
 struct watch_server {
 	struct watch_zone *zone;
 	struct timeline *timeline;
-	struct dns_source resolver; /* with watch = resolvers: this one alone */
+	struct dns_source resolver;       /* with watch = resolvers: this one alone */
 	struct watch_question *questions; /* one an owner */
 	bool *shown;                      /* one an owner */
-	size_t left; /* questions under way */
+	size_t left;                      /* questions under way */
 	struct world_timer *timer;
 };
 

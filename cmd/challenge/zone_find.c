@@ -131,8 +131,7 @@ static void wake(void *arg)
 	find->waiting = wait->next;
 	wait->at = NULL;
 	if (find->waiting) {
-		find->wake =
-			world_timer_start(find->scope->router->args.world, 0, wake, find);
+		find->wake = world_timer_start(find->scope->router->args.world, 0, wake, find);
 	}
 	wait->done(wait->arg, NULL, NULL);
 }

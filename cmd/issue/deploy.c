@@ -4,8 +4,8 @@
  */
 #include "dns01/issue.h"
 
-#define OUTPUT_MAX (16 * 1024)        /* of one command */
-#define OUTPUT_ALL_MAX (64 * 1024)    /* escaped, of all */
+#define OUTPUT_MAX (16 * 1024)     /* of one command */
+#define OUTPUT_ALL_MAX (64 * 1024) /* escaped, of all */
 #define ENVIRONMENT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct deploy {
@@ -41,7 +41,8 @@ static void note_failure(struct deploy *deploy, const char *command, const struc
 		char limit[32];
 
 		duration_format(limit, deploy->args.certificate->deploy_timeout_ms);
-		err_set(&failed, ERR_DEPLOY, command, "did not end within %s and was killed", limit);
+		err_set(&failed, ERR_DEPLOY, command, "did not end within %s and was killed",
+			limit);
 	} else {
 		err_set(&failed, ERR_DEPLOY, command, "ended with exit status %d",
 			result->exit_status);
@@ -95,15 +96,16 @@ static void run_next(void *arg)
 		deploy_free(deploy);
 		return;
 	}
-	deploy->child = world->ops->spawn_start(
-		world,
-		&(struct spawn_request){
-			.argv = commands->item[deploy->next++].argv.item,
-			.environment = deploy->environment.item,
-			.max_output = OUTPUT_MAX,
-			.timeout_ms = deploy->args.certificate->deploy_timeout_ms,
-		},
-		on_exit_of, deploy);
+	deploy->child =
+		world->ops->spawn_start(world,
+					&(struct spawn_request){
+						.argv = commands->item[deploy->next++].argv.item,
+						.environment = deploy->environment.item,
+						.max_output = OUTPUT_MAX,
+						.timeout_ms =
+							deploy->args.certificate->deploy_timeout_ms,
+					},
+					on_exit_of, deploy);
 }
 
 /* RENEWED_* as certbot's deploy hooks expect them; the rest is for our own. */

@@ -226,7 +226,6 @@ static void free_all(struct issuance *issuance)
 	acme_free(issuance->acme);
 	acme_order_free(issuance->order);
 	account_record_free(issuance->account);
-	free(issuance->account_name);
 	chain_free(issuance->chain);
 	key_free(issuance->key);
 	if (issuance->keygen_path) {

@@ -2,8 +2,6 @@
 #include "issuance_internal.h"
 
 #define CA_WAIT_MAX_US ((int64_t)600 * 1000000) /* for an order to become ready, or valid */
-#define EAB_SECRET_MAX 512
-#define EAB_FILE_MAX 4096
 
 /* ---- account --------------------------------------------------------------------------- */
 
@@ -18,59 +16,18 @@ static void on_registered(void *arg, const struct err *err)
 		return;
 	}
 	issuance->account->url = xstrdup(acme_account_url(issuance->acme));
-	if (account_save(issuance->args.conf->state, issuance->account_name, issuance->account,
-			 &save_err) != ERR_NONE) {
+	if (account_save(issuance->args.conf->state, issuance->args.account->name,
+			 issuance->account, &save_err) != ERR_NONE) {
 		issuance_fail(issuance, &save_err);
 		return;
 	}
 	issuance_enter(issuance, ISSUE_ORDER, NULL);
 }
 
-static enum err_code eab_load(const struct conf_account *account, uint8_t *secret, size_t *len,
-			      struct err *err)
-{
-	struct buf text;
-	enum err_code code = file_read_secret(account->eab_key_file, EAB_FILE_MAX, &text, err);
-	size_t text_len;
-
-	if (code != ERR_NONE) {
-		return code;
-	}
-	for (text_len = text.len; text_len > 0 && text.data[text_len - 1] <= ' '; text_len--) {
-	}
-	if (!base64_decode_any(buf_str(&text), text_len, secret, EAB_SECRET_MAX, len)) {
-		code = err_set(err, ERR_CONFIG, account->eab_key_file,
-			       "the file does not hold a base64 key of at most %d octets",
-			       EAB_SECRET_MAX);
-	}
-	buf_wipe(&text);
-	return code;
-}
-
-static void register_account(struct issuance *issuance)
-{
-	const struct conf_account *account = issuance->args.account;
-	uint8_t secret[EAB_SECRET_MAX];
-	struct acme_registration reg = {
-		.contact = &account->contact,
-		.agree_tos = account->agree_tos,
-		.eab_kid = account->eab_kid,
-		.eab_secret = secret,
-	};
-	struct err err;
-
-	if (account->eab_kid && account->eab_key_file &&
-	    eab_load(account, secret, &reg.eab_secret_len, &err) != ERR_NONE) {
-		issuance_fail(issuance, &err);
-		return;
-	}
-	issuance->call = acme_account_start(issuance->acme, &reg, on_registered, issuance);
-	wipe(secret, sizeof(secret));
-}
-
 static void on_directory(void *arg, const struct err *err)
 {
 	struct issuance *issuance = arg;
+	struct err failed;
 
 	issuance->call = NULL;
 	if (err) {
@@ -78,54 +35,12 @@ static void on_directory(void *arg, const struct err *err)
 	} else if (issuance->account->url) {
 		issuance_enter(issuance, ISSUE_ORDER, NULL);
 	} else {
-		register_account(issuance);
+		issuance->call = account_register_start(issuance->acme, issuance->args.account,
+							on_registered, issuance, &failed);
+		if (!issuance->call) {
+			issuance_fail(issuance, &failed);
+		}
 	}
-}
-
-static enum err_code account_make(struct issuance *issuance, struct err *err)
-{
-	const struct conf_account *account = issuance->args.account;
-	struct account_record *record = xcalloc(1, sizeof(*record));
-	enum key_type type = KEY_P256;
-	enum err_code code;
-
-	if (account->key_type && !key_type_parse(account->key_type, &type)) {
-		code = err_set(err, ERR_CONFIG, account->name, "\"%s\" is not a key type",
-			       account->key_type);
-		goto out;
-	}
-	record->directory = xstrdup(account->directory);
-	code = key_generate(type, &record->key, err);
-	if (code != ERR_NONE) {
-		goto out;
-	}
-	code = account_save(issuance->args.conf->state, issuance->account_name, record, err);
-	if (code == ERR_NONE) {
-		issuance->account = record;
-		record = NULL;
-	}
-out:
-	account_record_free(record);
-	return code;
-}
-
-static enum err_code account_open(struct issuance *issuance, struct err *err)
-{
-	const struct conf_account *account = issuance->args.account;
-	enum err_code code;
-
-	issuance->account_name = xstrdup(account->name);
-	code = account_load(issuance->args.conf->state, account->name, &issuance->account, err);
-	if (code == ERR_NOT_FOUND) {
-		return account_make(issuance, err);
-	}
-	if (code == ERR_NONE && strcmp(issuance->account->directory, account->directory) != 0) {
-		return err_set(err, ERR_CONFIG, account->name,
-			       "the account's key was registered at %s, and the configuration says "
-			       "%s; give the new CA an account of its own name",
-			       issuance->account->directory, account->directory);
-	}
-	return code;
 }
 
 void step_account(struct issuance *issuance)
@@ -133,7 +48,8 @@ void step_account(struct issuance *issuance)
 	const struct conf_account *account = issuance->args.account;
 	struct err err;
 
-	if (account_open(issuance, &err) != ERR_NONE) {
+	if (account_open(issuance->args.conf->state, account, &issuance->account, &err) !=
+	    ERR_NONE) {
 		issuance_fail(issuance, &err);
 		return;
 	}
@@ -191,8 +107,8 @@ static void on_resumed(void *arg, const struct err *err)
 {
 	struct issuance *issuance = arg;
 	enum acme_status status = issuance->order->status;
-	bool usable = status == ACME_PENDING || status == ACME_READY ||
-		      status == ACME_PROCESSING || status == ACME_VALID;
+	bool usable = status == ACME_PENDING || status == ACME_READY || status == ACME_PROCESSING ||
+		      status == ACME_VALID;
 
 	issuance->call = NULL;
 	if (err && err->code != ERR_NOT_FOUND) {
@@ -281,7 +197,8 @@ static void on_responded(void *arg, const struct err *err)
 
 void step_respond(struct issuance *issuance)
 {
-	issuance->call = acme_respond_start(issuance->acme, issuance->order, on_responded, issuance);
+	issuance->call =
+		acme_respond_start(issuance->acme, issuance->order, on_responded, issuance);
 }
 
 static void order_failed(struct issuance *issuance, const struct err *err)

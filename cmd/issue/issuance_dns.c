@@ -1,7 +1,7 @@
 /* The steps of an issuance that happen in DNS: route, publish, watch, retract. */
 #include "issuance_internal.h"
 
-#define SWEEP_MAX_US ((int64_t)2 * 1000000) /* that others' leftovers may take at the end */
+#define SWEEP_MAX_US ((int64_t)2 * 1000000)      /* that others' leftovers may take at the end */
 #define AUTHZ_RESERVE_US ((int64_t)30 * 1000000) /* of an authorization's life, for the CA */
 
 bool authz_is_open(const struct acme_authz *authz)
@@ -113,14 +113,14 @@ void step_publish(struct issuance *issuance)
 	size_t count = collect_items(issuance, &items);
 	char *requester = xasprintf("issue %s", issuance->args.lineage);
 
-	issuance->publish = publish_start(issuance->pipeline.publisher,
-					  &(struct publish_args){
-						  .items = items,
-						  .count = count,
-						  .lease = { .kind = LEASE_PROCESS,
-							     .requester = requester },
-					  },
-					  on_published, issuance);
+	issuance->publish =
+		publish_start(issuance->pipeline.publisher,
+			      &(struct publish_args){
+				      .items = items,
+				      .count = count,
+				      .lease = { .kind = LEASE_PROCESS, .requester = requester },
+			      },
+			      on_published, issuance);
 	free(requester);
 	free(items);
 }

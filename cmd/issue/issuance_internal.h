@@ -34,7 +34,6 @@ struct issuance {
 	int64_t lock_deadline_us;
 
 	struct account_record *account;
-	char *account_name;
 	struct acme *acme;
 	struct acme_call *call;
 	struct acme_order *order;
@@ -53,7 +52,7 @@ struct issuance {
 	bool retracted; /* nothing is held, or the way out gave up on it */
 	struct watch *watch;
 	struct sweep *sweep;
-	struct world_timer *timer;     /* of the step: lock retry, defer */
+	struct world_timer *timer;      /* of the step: lock retry, defer */
 	struct world_timer *exit_timer; /* bounds the way out */
 
 	struct buf pem;

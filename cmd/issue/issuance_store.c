@@ -39,8 +39,7 @@ static bool taken_from_other(struct issuance *issuance)
 		}
 	}
 	if (taken) {
-		issuance->result.folder =
-			path_join(lineage_folder(issuance->lineage), "current");
+		issuance->result.folder = path_join(lineage_folder(issuance->lineage), "current");
 		facts_copy(&issuance->result.facts, facts);
 	}
 	chain_free(chain);
@@ -80,8 +79,7 @@ void step_lock(struct issuance *issuance)
 	if (code == ERR_NONE) {
 		code = lineage_lock(issuance->lineage, &err);
 	}
-	if (code == ERR_BUSY &&
-	    world_mono_us(issuance->args.world) < issuance->lock_deadline_us) {
+	if (code == ERR_BUSY && world_mono_us(issuance->args.world) < issuance->lock_deadline_us) {
 		if (!issuance->waited) {
 			log_info("%s: another process is issuing it; waiting for its result",
 				 issuance->args.lineage);

@@ -163,14 +163,14 @@ static void on_route(void *arg, const struct err *err, const struct route *route
 	}
 	probe->route = route;
 	set_step(probe, ISSUE_PUBLISH);
-	probe->publish = publish_start(probe->pipeline.publisher,
-				       &(struct publish_args){
-					       .items = &item,
-					       .count = 1,
-					       .lease = { .kind = LEASE_PROCESS,
-							  .requester = "probe" },
-				       },
-				       on_published, probe);
+	probe->publish =
+		publish_start(probe->pipeline.publisher,
+			      &(struct publish_args){
+				      .items = &item,
+				      .count = 1,
+				      .lease = { .kind = LEASE_PROCESS, .requester = "probe" },
+			      },
+			      on_published, probe);
 }
 
 static void on_start(void *arg)
@@ -184,8 +184,8 @@ static void on_start(void *arg)
 		return;
 	}
 	set_step(probe, ISSUE_ROUTE);
-	probe->routing = route_start(probe->pipeline.router, probe->name, probe->args.view,
-				     on_route, probe);
+	probe->routing =
+		route_start(probe->pipeline.router, probe->name, probe->args.view, on_route, probe);
 }
 
 struct probe *probe_start(const struct probe_args *args, issue_done *done, void *arg)
@@ -229,8 +229,7 @@ void probe_stop(struct probe *probe)
 	if (probe->over || probe->exit_timer) {
 		return;
 	}
-	probe->exit_timer =
-		world_timer_start(probe->args.world, EXIT_MAX_US, on_exit_late, probe);
+	probe->exit_timer = world_timer_start(probe->args.world, EXIT_MAX_US, on_exit_late, probe);
 	route_cancel(probe->routing);
 	probe->routing = NULL;
 	err_set(&err, ERR_CANCELED, probe->name, "stopped by the operator");

@@ -77,6 +77,8 @@ char *err_format(const struct err *err);
 const char *err_code_name(enum err_code code); /* "not-found" */
 int err_exit_status(enum err_code code);       /* sysexits-like, in dns01(1) */
 
+const char *dns01_version(void);
+
 /* ---- memory -------------------------------------------------------- */
 
 /* These never return NULL: out of memory ends the process. */

@@ -80,6 +80,16 @@ void issuance_free(struct issuance *issuance);
 /* For the simulator's kill: frees everything, tells nobody. */
 void issuance_abandon(struct issuance *issuance);
 
+/* ---- accounts ------------------------------------------------------------------- */
+
+/* The account's key as the state folder has it, made and saved when it is new. Gives. */
+enum err_code account_open(const char *state, const struct conf_account *account,
+			   struct account_record **out, struct err *err) MUST_CHECK;
+/* acme_account_start with what the configuration says: terms, contacts, external binding.
+ * NULL with err set where the configuration is at fault; then done does not come. */
+struct acme_call *account_register_start(struct acme *acme, const struct conf_account *account,
+					 acme_done *done, void *arg, struct err *err);
+
 /* ---- probe: the pipeline without a CA --------------------------------------- */
 
 struct probe_args {

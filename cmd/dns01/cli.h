@@ -1,0 +1,140 @@
+/*
+ * cli: what the verbs share: the command table, common options, the
+ * configuration that flags or a file make, and the parts that a job needs.
+ */
+#ifndef DNS01_CLI_H
+#define DNS01_CLI_H
+
+#include <getopt.h>
+
+#include "dns01/issue.h"
+#include "dns01/json.h"
+
+struct verb {
+	const char *name;
+	const char *arguments; /* "[NAMES...]" */
+	const char *summary;
+	const char *help; /* the options, a line each; NULL: only the common ones */
+	int (*run)(int argc, char **argv);
+	bool hidden;
+};
+
+extern const struct verb verbs[];
+extern const size_t verb_count;
+const struct verb *verb_find(const char *name);
+void verb_print_help(const struct verb *verb);
+
+int verb_issue(int argc, char **argv);
+int verb_probe(int argc, char **argv);
+int verb_retract(int argc, char **argv);
+int verb_sweep(int argc, char **argv);
+int verb_account(int argc, char **argv);
+int verb_status(int argc, char **argv);
+int verb_providers(int argc, char **argv);
+int verb_config(int argc, char **argv);
+int verb_keygen(int argc, char **argv);
+
+/* ---- options --------------------------------------------------------------- */
+
+/* Long options without a letter; each verb accepts the groups that it names. */
+enum option_id {
+	OPT_HELP = 256,
+	OPT_STATE,
+	OPT_JSON,
+	OPT_CA,
+	OPT_CA_ROOT,
+	OPT_AGREE_TOS,
+	OPT_EMAIL,
+	OPT_EAB_KID,
+	OPT_EAB_KEY_FILE,
+	OPT_ACCOUNT,
+	OPT_PROVIDER,
+	OPT_SET,
+	OPT_ZONE,
+	OPT_RESOLVER,
+	OPT_SERVER,
+	OPT_QUORUM,
+	OPT_SETTLE,
+	OPT_DEADLINE,
+	OPT_ALIAS,
+	OPT_WATCH,
+	OPT_VIEW,
+	OPT_NAME,
+	OPT_KEY,
+	OPT_PROFILE,
+	OPT_PROXY
+};
+
+struct options {
+	const char *conf_path; /* -c */
+	const char *state;
+	bool json;
+	int verbose; /* -v: info, -vv: debug */
+	bool quiet;
+	/* Flags that stand for a configuration file. */
+	const char *ca, *ca_root, *eab_kid, *eab_key_file, *account;
+	bool agree_tos;
+	struct strlist email, set, resolver, server;
+	const char *provider, *zone, *quorum, *settle, *deadline, *alias, *watch, *view, *proxy;
+	const char *name, *key, *profile;
+	char **names; /* what follows the options */
+	int name_count;
+};
+
+enum option_group { OPTIONS_COMMON = 1, OPTIONS_CA = 2, OPTIONS_DNS = 4, OPTIONS_CERT = 8 };
+
+/* Reads the options of a verb; ERR_CANCELED: --help was printed, exit with 0. */
+enum err_code options_parse(struct options *options, const char *verb, unsigned groups, int argc,
+			    char **argv, struct err *err) MUST_CHECK;
+void options_clear(struct options *options);
+/* Lines for --help of these groups; gives. */
+char *options_help(unsigned groups);
+
+/* ---- configuration ------------------------------------------------------------ */
+
+/* From -c, $DNS01_CONFIG or the usual place; from flags alone with --provider or --ca. */
+enum err_code cli_conf(const struct options *options, struct conf **out,
+		       struct err *err) MUST_CHECK;
+/* Where the configuration file is looked for; gives. */
+char *cli_conf_path(const struct options *options);
+
+/* ---- a job ------------------------------------------------------------------------ */
+
+struct cli {
+	const char *verb;
+	struct options options;
+	struct conf *conf;
+	struct world *world;
+	struct dns_client *dns;
+	struct journal *journal;
+	struct err err;
+	int status;                 /* what the verb returns */
+	void (*on_stop)(void *arg); /* the first SIGINT, SIGTERM or SIGHUP */
+	void *on_stop_arg;
+	int signals;
+};
+
+/* Options, configuration, state folder, world, DNS client, journal. On failure the error is
+ * printed, and cli_close(cli) is still to be called. False: return cli_close(cli). */
+bool cli_open(struct cli *cli, const char *verb, unsigned groups, int argc, char **argv);
+int cli_close(struct cli *cli);
+void cli_run(struct cli *cli);
+/* Prints the error for people or, with --json, as an object; sets the exit status. */
+void cli_fail(struct cli *cli, const struct err *err);
+void cli_print_error(const struct err *err, bool json);
+struct json *cli_err_json(const struct err *err); /* gives */
+void cli_log_setup(const struct options *options);
+
+/* ---- what people see ------------------------------------------------------------------ */
+
+struct ui;
+/* On a terminal: live lines, a row for each name and name server; else plain lines; with
+ * json or quiet: nothing. Keeps world. */
+struct ui *ui_new(struct world *world, bool silent);
+void ui_event(void *ui, const struct issue_event *event); /* an issue_event_fn */
+void ui_free(struct ui *ui);                              /* leaves the last picture standing */
+/* The timeline as people read it after the work. */
+void ui_timeline(const struct issue_result *result, int64_t started_us);
+struct json *timeline_json(const struct issue_result *result, int64_t started_us); /* gives */
+
+#endif

@@ -1,0 +1,144 @@
+/* dns01 config: check, dump, manual. */
+#include "cli.h"
+
+#define STDIN_MAX (1024 * 1024)
+
+static enum err_code read_stdin(struct buf *text, struct err *err)
+{
+	char chunk[4096];
+	size_t got;
+
+	while ((got = fread(chunk, 1, sizeof(chunk), stdin)) > 0) {
+		buf_add(text, chunk, got);
+	}
+	if (ferror(stdin) || text->overflow) {
+		return err_set(err, ERR_IO, "standard input", "cannot be read, or is over 1 MiB");
+	}
+	return ERR_NONE;
+}
+
+/* FILE, "-", what a pipe brings, or the usual place. */
+static enum err_code load(const struct options *options, struct conf **conf, struct err *err)
+{
+	const char *file = options->name_count > 1 ? options->names[1] : options->conf_path;
+	bool piped = !file && !getenv("DNS01_CONFIG") && !isatty(STDIN_FILENO);
+	struct buf text = BUF_INIT(STDIN_MAX);
+	char *path;
+	enum err_code code;
+
+	if (piped || (file && strcmp(file, "-") == 0)) {
+		code = read_stdin(&text, err);
+		if (code == ERR_NONE && (text.len > 0 || file)) {
+			code = conf_parse(buf_str(&text), "standard input", provider_rows, conf,
+					  err);
+			buf_clear(&text);
+			return code;
+		}
+		buf_clear(&text);
+		if (code != ERR_NONE) {
+			return code;
+		}
+	}
+	path = file ? xstrdup(file) : cli_conf_path(options);
+	code = conf_load(path, provider_rows, conf, err);
+	free(path);
+	return code;
+}
+
+/* Credentials too: a provider that cannot be opened is a wrong configuration. */
+static enum err_code open_providers(const struct conf *conf, struct err *err)
+{
+	struct world *world = world_real_new(err);
+	struct dns_client *dns;
+	struct provider_pool *pool;
+	enum err_code code = world ? ERR_NONE : err->code;
+
+	if (!world) {
+		return code;
+	}
+	dns = dns_client_new(world);
+	pool = provider_pool_new(world, dns, conf);
+	for (size_t i = 0; i < conf->provider_count && code == ERR_NONE; i++) {
+		const struct provider_in_use *use;
+
+		code = provider_pool_get(pool, conf->provider[i].name, &use, err);
+	}
+	provider_pool_free(pool);
+	dns_client_free(dns);
+	world_real_free(world);
+	return code;
+}
+
+static enum err_code check(const struct options *options, struct err *err)
+{
+	struct conf *conf = NULL;
+	enum err_code code = load(options, &conf, err);
+
+	if (code == ERR_NONE) {
+		code = open_providers(conf, err);
+	}
+	if (code == ERR_NONE) {
+		printf("%s: %zu account%s, %zu provider%s, %zu zone%s, %zu certificate%s\n",
+		       conf->path ? conf->path : "standard input", conf->account_count,
+		       conf->account_count == 1 ? "" : "s", conf->provider_count,
+		       conf->provider_count == 1 ? "" : "s", conf->zone_count,
+		       conf->zone_count == 1 ? "" : "s", conf->certificate_count,
+		       conf->certificate_count == 1 ? "" : "s");
+	}
+	conf_free(conf);
+	return code;
+}
+
+static enum err_code dump(const struct options *options, struct err *err)
+{
+	struct conf *conf = NULL;
+	enum err_code code = load(options, &conf, err);
+	char *text;
+
+	if (code == ERR_NONE) {
+		text = conf_dump(conf, provider_rows);
+		fputs(text, stdout);
+		free(text);
+	}
+	conf_free(conf);
+	return code;
+}
+
+static enum err_code run(const struct options *options, struct err *err)
+{
+	const char *what = options->name_count > 0 ? options->names[0] : "";
+	char *text;
+
+	if (strcmp(what, "check") == 0) {
+		return check(options, err);
+	}
+	if (strcmp(what, "dump") == 0) {
+		return dump(options, err);
+	}
+	if (strcmp(what, "manual") == 0) {
+		text = conf_manual();
+		fputs(text, stdout);
+		free(text);
+		return ERR_NONE;
+	}
+	return err_set(err, ERR_USAGE, "", "write dns01 config check, dump or manual");
+}
+
+int verb_config(int argc, char **argv)
+{
+	struct options options = { 0 };
+	struct err err;
+	enum err_code code = options_parse(&options, "config", OPTIONS_COMMON, argc, argv, &err);
+
+	if (code == ERR_CANCELED) {
+		return 0;
+	}
+	if (code == ERR_NONE) {
+		code = run(&options, &err);
+	}
+	if (code != ERR_NONE) {
+		cli_print_error(&err, options.json);
+	}
+	options_clear(&options);
+	return err_exit_status(code);
+}

@@ -1,0 +1,190 @@
+/* options: one table for the options of all verbs; each verb accepts some groups of it. */
+#include "cli.h"
+
+struct option_row {
+	int id;
+	const char *name;
+	const char *value; /* NULL: takes none */
+	unsigned group;
+	const char *help;
+};
+
+static const struct option_row rows[] = {
+	{ 'c', "config", "FILE", OPTIONS_COMMON,
+	  "configuration file (default: $DNS01_CONFIG, then /etc/dns01/dns01.conf for root, "
+	  "~/.config/dns01/dns01.conf for others)" },
+	{ OPT_STATE, "state", "DIR", OPTIONS_COMMON, "state folder" },
+	{ OPT_JSON, "json", NULL, OPTIONS_COMMON, "print the result as one JSON object" },
+	{ 'v', "verbose", NULL, OPTIONS_COMMON, "say more (twice: everything)" },
+	{ 'q', "quiet", NULL, OPTIONS_COMMON, "no progress, only errors" },
+	{ 'h', "help", NULL, OPTIONS_COMMON, "show this help" },
+	{ OPT_CA, "ca", "URL", OPTIONS_CA, "directory URL of the CA" },
+	{ OPT_CA_ROOT, "ca-root", "FILE", OPTIONS_CA,
+	  "PEM roots for the CA's HTTPS instead of the system's" },
+	{ OPT_AGREE_TOS, "agree-tos", NULL, OPTIONS_CA, "agree to the CA's terms of service" },
+	{ OPT_EMAIL, "email", "ADDRESS", OPTIONS_CA, "contact of a new account; may be repeated" },
+	{ OPT_EAB_KID, "eab-kid", "ID", OPTIONS_CA, "external account binding: key identifier" },
+	{ OPT_EAB_KEY_FILE, "eab-key-file", "FILE", OPTIONS_CA,
+	  "external account binding: file with the base64 key" },
+	{ OPT_ACCOUNT, "account", "NAME", OPTIONS_CA, "account of the configuration" },
+	{ OPT_PROVIDER, "provider", "TYPE", OPTIONS_DNS,
+	  "provider type that publishes all names (`dns01 providers` lists them)" },
+	{ OPT_SET, "set", "KEY=VALUE", OPTIONS_DNS, "setting of that provider; may be repeated" },
+	{ OPT_ZONE, "zone", "ZONE", OPTIONS_DNS, "the zone, instead of finding it" },
+	{ OPT_RESOLVER, "resolver", "ADDR|URL", OPTIONS_DNS,
+	  "resolver for discovery, address or https:// URL; may be repeated" },
+	{ OPT_SERVER, "server", "NAME|ADDR", OPTIONS_DNS,
+	  "server to watch, instead of the zone's own; may be repeated" },
+	{ OPT_QUORUM, "quorum", "WHICH", OPTIONS_DNS, "all (default), reachable, or a number" },
+	{ OPT_SETTLE, "settle", "TIME", OPTIONS_DNS, "look twice, this long apart" },
+	{ OPT_DEADLINE, "deadline", "TIME", OPTIONS_DNS, "how long to wait for the servers (10m)" },
+	{ OPT_ALIAS, "alias", "WHICH", OPTIONS_DNS, "follow (default), off, or an owner name" },
+	{ OPT_WATCH, "watch", "WHICH", OPTIONS_DNS,
+	  "authoritative (default), resolvers, or provider" },
+	{ OPT_VIEW, "view", "VIEW", OPTIONS_DNS, "view of a split horizon" },
+	{ OPT_PROXY, "proxy", "URL", OPTIONS_CA, "HTTP proxy for the CA and REST APIs" },
+	{ OPT_NAME, "name", "LINEAGE", OPTIONS_CERT,
+	  "name of the lineage (default: the first name without \"*.\")" },
+	{ OPT_KEY, "key", "TYPE", OPTIONS_CERT,
+	  "p256 (default), p384, rsa2048, rsa3072 or rsa4096" },
+	{ OPT_PROFILE, "profile", "NAME", OPTIONS_CERT, "certificate profile of the CA" },
+};
+
+char *options_help(unsigned groups)
+{
+	struct buf text = BUF_INIT(16 * 1024);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char left[64];
+
+		if (!(rows[i].group & groups)) {
+			continue;
+		}
+		snprintf(left, sizeof(left), "%s%c%s--%s%s%s", rows[i].id < 256 ? "-" : " ",
+			 rows[i].id < 256 ? rows[i].id : ' ', rows[i].id < 256 ? ", " : "  ",
+			 rows[i].name, rows[i].value ? " " : "",
+			 rows[i].value ? rows[i].value : "");
+		buf_addf(&text, "  %-28s %s\n", left, rows[i].help);
+	}
+	return buf_detach(&text);
+}
+
+/* Where the text of an option goes; NULL for those that are more than a text. */
+static const char **text_of(struct options *options, int id)
+{
+	const struct {
+		int id;
+		const char **text;
+	} texts[] = {
+		{ 'c', &options->conf_path },       { OPT_STATE, &options->state },
+		{ OPT_CA, &options->ca },           { OPT_CA_ROOT, &options->ca_root },
+		{ OPT_EAB_KID, &options->eab_kid }, { OPT_EAB_KEY_FILE, &options->eab_key_file },
+		{ OPT_ACCOUNT, &options->account }, { OPT_PROVIDER, &options->provider },
+		{ OPT_ZONE, &options->zone },       { OPT_QUORUM, &options->quorum },
+		{ OPT_SETTLE, &options->settle },   { OPT_DEADLINE, &options->deadline },
+		{ OPT_ALIAS, &options->alias },     { OPT_WATCH, &options->watch },
+		{ OPT_VIEW, &options->view },       { OPT_PROXY, &options->proxy },
+		{ OPT_NAME, &options->name },       { OPT_KEY, &options->key },
+		{ OPT_PROFILE, &options->profile },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (texts[i].id == id) {
+			return texts[i].text;
+		}
+	}
+	return NULL;
+}
+
+static void take_option(struct options *options, int id, const char *value)
+{
+	const char **text = text_of(options, id);
+
+	if (text) {
+		*text = value;
+	} else if (id == OPT_EMAIL) {
+		strlist_add(&options->email, value);
+	} else if (id == OPT_SET) {
+		strlist_add(&options->set, value);
+	} else if (id == OPT_RESOLVER) {
+		strlist_add(&options->resolver, value);
+	} else if (id == OPT_SERVER) {
+		strlist_add(&options->server, value);
+	} else if (id == OPT_AGREE_TOS) {
+		options->agree_tos = true;
+	} else if (id == OPT_JSON) {
+		options->json = true;
+	} else if (id == 'q') {
+		options->quiet = true;
+	} else if (id == 'v') {
+		options->verbose++;
+	}
+}
+
+static void print_help(const char *verb, unsigned groups)
+{
+	char *help = options_help(groups);
+
+	verb_print_help(verb_find(verb));
+	printf("\nOptions:\n%s", help);
+	free(help);
+}
+
+static const struct option_row *row_of(int id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].id == id) {
+			return &rows[i];
+		}
+	}
+	return NULL;
+}
+
+enum err_code options_parse(struct options *options, const char *verb, unsigned groups, int argc,
+			    char **argv, struct err *err)
+{
+	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
+	size_t count = 0;
+	int id;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].group & groups) {
+			longs[count++] = (struct option){
+				.name = rows[i].name,
+				.has_arg = rows[i].value ? required_argument : no_argument,
+				.val = rows[i].id,
+			};
+		}
+	}
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, ":c:vqh", longs, NULL)) != -1) {
+		if (id == 'h') {
+			print_help(verb, groups);
+			return ERR_CANCELED;
+		}
+		if (id == ':') {
+			const struct option_row *row = row_of(optopt);
+
+			return err_set(err, ERR_USAGE, "", "--%s needs a value: %s",
+				       row ? row->name : "?", row ? row->value : "?");
+		}
+		if (id == '?') {
+			return err_set(err, ERR_USAGE, "",
+				       "`dns01 %s` has no option \"%s\" (or it takes no value); "
+				       "`dns01 %s --help` lists them",
+				       verb, argv[optind - 1], verb);
+		}
+		take_option(options, id, optarg);
+	}
+	options->names = argv + optind;
+	options->name_count = argc - optind;
+	return ERR_NONE;
+}
+
+void options_clear(struct options *options)
+{
+	strlist_clear(&options->email);
+	strlist_clear(&options->set);
+	strlist_clear(&options->resolver);
+	strlist_clear(&options->server);
+}
