@@ -11,7 +11,7 @@
 enum setting_type {
 	SETTING_STRING,
 	SETTING_NAME, /* a DNS name; lower case, no final dot; U-labels stay as they are */
-	SETTING_FILE, /* a path, relative to the configuration's folder or $CREDENTIALS_DIRECTORY */
+	SETTING_FILE, /* a path; relative to the main file or $CREDENTIALS_DIRECTORY */
 	SETTING_URL,  /* https://, without a password */
 	SETTING_BOOL,
 	SETTING_INT,       /* within min..max */
@@ -25,7 +25,7 @@ enum setting_type {
 
 /*
  * What a text, or each item of a list, must look like beyond its type. read
- * gives the canonical text, or NULL; the sentence is then `"x" is not IS; write
+ * gives the canonical text, or NULL: then the sentence is `"x" is not IS; write
  * WRITE`.
  */
 struct setting_form {
@@ -39,10 +39,9 @@ struct setting {
 	enum setting_type type;
 	const char *fallback; /* the default as text; NULL: none, "" is an empty list */
 	bool required;
-	bool secret;      /* never printed; only a FILE of it may be given */
-	int64_t min, max; /* INT and DURATION; both 0: unbounded */
-	const char *
-		choices; /* ENUM, also allowed words for other types, and schemes ("http://") for URL */
+	bool secret;         /* never printed; only a FILE of it may be given */
+	int64_t min, max;    /* INT and DURATION; both 0: unbounded */
+	const char *choices; /* ENUM; words other types take besides; URL: also "http://" */
 	const struct setting_form *form;   /* STRING and STRINGS; NULL: any text */
 	const char *help;                  /* one or two sentences, for the manual page */
 	size_t offset;                     /* conf's own: where the value goes */

@@ -1,0 +1,510 @@
+/*
+ * check: what must hold once everything is read, whether from files or from a
+ * command's flags: each value by its row, names that are unique, references
+ * that lead somewhere.
+ */
+#include "schema.h"
+
+/* One item of a list, and where sentences say it is. */
+struct subject {
+	struct conf *conf;
+	const struct setting *list; /* NULL: the file itself */
+	size_t index;
+	void *base;
+	struct err *err;
+};
+
+static const struct setting_group *group_of(const struct subject *subject)
+{
+	return subject->list != NULL ? subject->list->group : &schema_root;
+}
+
+/* Gives "zones[1]", or NULL for the file itself. */
+static char *item_name(const struct subject *subject)
+{
+	const struct place *place;
+
+	if (subject->list == NULL) {
+		return NULL;
+	}
+	place = place_find(subject->conf, subject->list, subject->index);
+	return place != NULL ? xstrdup(place->item)
+			     : xasprintf("%s[%zu]", subject->list->name, subject->index);
+}
+
+static const char *item_where(const struct subject *subject)
+{
+	return subject->list != NULL ? *group_where(subject->list, subject->base) : NULL;
+}
+
+/* "WHERE: ITEM.NAME: sentence"; where the value stands, else where the item does. */
+static enum err_code refuse(const struct subject *subject, const char *name, const char *where,
+			    const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+static enum err_code refuse(const struct subject *subject, const char *name, const char *where,
+			    const char *fmt, ...)
+{
+	const struct setting_group *group = group_of(subject);
+	const struct setting *row = schema_find(group->rows, group->row_count, name);
+	const struct place *place =
+		row != NULL ? place_find(subject->conf, row, subject->index) : NULL;
+	char *item = item_name(subject), *path, reason[SCHEMA_REASON_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	path = xasprintf("%s%s%s", item != NULL ? item : "", item != NULL ? "." : "", name);
+	if (where == NULL) {
+		where = place != NULL ? place->where : item_where(subject);
+	}
+	place_err(subject->err, where, path, "%s", reason);
+	free(item);
+	free(path);
+	return ERR_CONFIG;
+}
+
+/* ---- values --------------------------------------------------------------- */
+
+static char *absolute(char *path)
+{
+	char *folder, *full;
+
+	if (path[0] == '/') {
+		return path;
+	}
+	folder = realpath(".", NULL);
+	if (folder == NULL) {
+		return path; /* the folder is gone: opening the file says so */
+	}
+	full = path_join(folder, strncmp(path, "./", 2) == 0 ? path + 2 : path);
+	free(folder);
+	free(path);
+	return full;
+}
+
+/* Beside the main file, or where the service manager put its credentials. */
+static char *resolve_file(const struct conf *conf, const char *path)
+{
+	const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+	const char *folder = ((const struct conf_full *)conf)->folder;
+	char *full;
+
+	if (path[0] == '/') {
+		return xstrdup(path);
+	}
+	if (credentials != NULL && credentials[0] == '/') {
+		full = path_join(credentials, path);
+		if (access(full, F_OK) == 0) {
+			return full;
+		}
+		free(full);
+	}
+	return absolute(folder != NULL ? path_join(folder, path) : xstrdup(path));
+}
+
+/* Gives the canonical text with a file's whole path. */
+static enum err_code resolve(const struct conf *conf, const struct setting *row, const char *text,
+			     char **out, char reason[SCHEMA_REASON_MAX])
+{
+	char *canonical;
+	enum err_code code = setting_canonical(row, text, &canonical, reason);
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	if (row->type == SETTING_FILE) {
+		*out = resolve_file(conf, canonical);
+		free(canonical);
+	} else {
+		*out = canonical;
+	}
+	return ERR_NONE;
+}
+
+static enum err_code check_repeats(const struct subject *subject, const struct setting *row)
+{
+	struct strlist seen = { 0 };
+	char *text = field_get(row, subject->base), shown[SCHEMA_SHOWN_MAX];
+	enum err_code code = ERR_NONE;
+	size_t len;
+
+	for (char *at = text; *at != '\0' && code == ERR_NONE; at += len + (at[len] == '\n')) {
+		char *item;
+
+		len = strcspn(at, "\n");
+		item = xstrndup(at, len);
+		if (strlist_has(&seen, item)) {
+			schema_show(shown, item);
+			code = refuse(subject, row->name, NULL, "%s is given twice; keep one",
+				      shown);
+		}
+		strlist_take(&seen, item);
+	}
+	strlist_clear(&seen);
+	free(text);
+	return code;
+}
+
+static enum err_code check_field(const struct subject *subject, const struct setting *row)
+{
+	char *text = field_get(row, subject->base), *full, reason[SCHEMA_REASON_MAX];
+	enum err_code code = ERR_NONE;
+
+	if (text == NULL || (row->required && text[0] == '\0')) {
+		free(text);
+		text = schema_expected(row);
+		if (row->required) {
+			code = refuse(subject, row->name, NULL, "it is missing; write %s", text);
+		}
+		goto out;
+	}
+	code = resolve(subject->conf, row, text, &full, reason);
+	if (code != ERR_NONE) {
+		code = refuse(subject, row->name, NULL, "%s", reason);
+		goto out;
+	}
+	if (strcmp(full, text) != 0) {
+		field_set(row, subject->base, full);
+	}
+	free(full);
+	if (row->type == SETTING_STRINGS) {
+		code = check_repeats(subject, row);
+	}
+out:
+	free(text);
+	return code;
+}
+
+static enum err_code check_commands(const struct subject *subject, const struct setting *row)
+{
+	const struct commands *commands = field_commands(row, subject->base);
+
+	for (size_t i = 0; i < commands->count; i++) {
+		const struct strlist *argv = &commands->item[i].argv;
+
+		if (argv->count == 0 || argv->item[0][0] != '/') {
+			char shown[SCHEMA_SHOWN_MAX];
+
+			schema_show(shown, argv->count == 0 ? "" : argv->item[0]);
+			return refuse(subject, row->name, NULL,
+				      "%s is not the whole path of a "
+				      "program; write one such as \"/bin/systemctl\"",
+				      shown);
+		}
+	}
+	return ERR_NONE;
+}
+
+static enum err_code check_rows(const struct subject *subject)
+{
+	const struct setting_group *group = group_of(subject);
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < group->row_count && code == ERR_NONE; i++) {
+		const struct setting *row = &group->rows[i];
+
+		if (row->type == SETTING_COMMANDS) {
+			code = check_commands(subject, row);
+		} else if (row->type != SETTING_GROUPS) {
+			code = check_field(subject, row);
+		}
+	}
+	return code;
+}
+
+/* ---- providers ------------------------------------------------------------- */
+
+static enum err_code check_given(const struct subject *subject, const struct setting *rows,
+				 size_t row_count, struct setting_value *value)
+{
+	const struct setting *row = schema_find(rows, row_count, value->name);
+	struct strlist known = { 0 };
+	char reason[SCHEMA_REASON_MAX], *full, *all;
+	enum err_code code;
+
+	if (row != NULL) {
+		code = resolve(subject->conf, row, value->text, &full, reason);
+		if (code != ERR_NONE) {
+			return refuse(subject, value->name, value->where, "%s", reason);
+		}
+		wipe_str(value->text);
+		value->text = full;
+		return ERR_NONE;
+	}
+	for (size_t i = 0; i < row_count; i++) {
+		strlist_add(&known, rows[i].name);
+	}
+	all = strlist_join(&known, ", ");
+	code = refuse(subject, value->name, value->where,
+		      "there is no such setting; known here: "
+		      "%s",
+		      all);
+	free(all);
+	strlist_clear(&known);
+	return code;
+}
+
+static enum err_code check_provider(const struct subject *subject, conf_provider_rows *rows_of)
+{
+	struct conf_provider *provider = subject->base;
+	size_t row_count = 0;
+	const struct setting *rows = rows_of(provider->type, &row_count);
+	char shown[SCHEMA_SHOWN_MAX];
+	enum err_code code = ERR_NONE;
+
+	if (rows == NULL) {
+		schema_show(shown, provider->type);
+		return refuse(subject, "type", NULL,
+			      "there is no provider type %s; `dns01 "
+			      "providers` lists all",
+			      shown);
+	}
+	for (size_t i = 0; i < provider->settings.count && code == ERR_NONE; i++) {
+		code = check_given(subject, rows, row_count, &provider->settings.item[i]);
+	}
+	for (size_t i = 0; i < row_count && code == ERR_NONE; i++) {
+		const char *text = settings_get(&provider->settings, rows, row_count, rows[i].name);
+
+		if (rows[i].required && (text == NULL || text[0] == '\0')) {
+			char *expected = schema_expected(&rows[i]);
+
+			code = refuse(subject, rows[i].name, NULL, "it is missing; write %s",
+				      expected);
+			free(expected);
+		}
+	}
+	return code;
+}
+
+/* ---- names and references ---------------------------------------------------- */
+
+static const struct setting *row_of(const struct setting *list, const char *name)
+{
+	return schema_find(list->group->rows, list->group->row_count, name);
+}
+
+static const char *text_of(const struct subject *subject, size_t index, const struct setting *row)
+{
+	const char *item = group_item(subject->conf, subject->list, index);
+
+	return *(char *const *)(const void *)(item + row->offset);
+}
+
+/* Where the other item is, as " at FILE:LINE", or nothing. Gives. */
+static char *also_at(const struct subject *subject, size_t other)
+{
+	void *item = group_item(subject->conf, subject->list, other);
+	const char *where = *group_where(subject->list, item);
+
+	return where != NULL ? xasprintf(" at %s", where) : xstrdup("");
+}
+
+static enum err_code refuse_twin(const struct subject *subject, size_t other,
+				 const struct setting *key, const struct setting *also)
+{
+	char shown[SCHEMA_SHOWN_MAX], *at = also_at(subject, other), *within;
+	enum err_code code;
+
+	schema_show(shown, text_of(subject, other, key));
+	within = also == NULL
+			 ? xstrdup("")
+			 : xasprintf(" in %s \"%s\"", also->name, text_of(subject, other, also));
+	code = refuse(subject, key->name, NULL, "%s%s is another %s%s; each needs its own", shown,
+		      within, group_of(subject)->item, at);
+	free(at);
+	free(within);
+	return code;
+}
+
+/* Two items that agree in key, and in also (NULL: none), are one too many. */
+static enum err_code check_unique(const struct subject *subject, const struct setting *key,
+				  const struct setting *also)
+{
+	const char *text = text_of(subject, subject->index, key);
+	const char *more = also != NULL ? text_of(subject, subject->index, also) : NULL;
+
+	for (size_t i = 0; i < subject->index; i++) {
+		if (strcmp(text, text_of(subject, i, key)) == 0 &&
+		    (also == NULL || strcmp(more, text_of(subject, i, also)) == 0)) {
+			return refuse_twin(subject, i, key, also);
+		}
+	}
+	return ERR_NONE;
+}
+
+/* The name leads to no item of the list of known names. */
+static enum err_code refuse_reference(const struct subject *subject, const char *setting,
+				      const char *name, const struct setting *list)
+{
+	struct strlist known = { 0 };
+	char shown[SCHEMA_SHOWN_MAX];
+	const char *near;
+	enum err_code code;
+
+	for (size_t i = 0; i < group_count(subject->conf, list); i++) {
+		const struct subject other = { .conf = subject->conf, .list = list };
+
+		strlist_add(&known, text_of(&other, i, row_of(list, "name")));
+	}
+	schema_show(shown, name);
+	near = schema_nearest(&known, name);
+	if (near != NULL) {
+		code = refuse(subject, setting, NULL, "there is no %s %s; did you mean \"%s\"?",
+			      list->group->item, shown, near);
+	} else {
+		code = refuse(subject, setting, NULL, "there is no %s %s; add it to %s",
+			      list->group->item, shown, list->name);
+	}
+	strlist_clear(&known);
+	return code;
+}
+
+/* A view without a zone is a typing error, unless nothing has zones yet. */
+static enum err_code check_view(const struct subject *subject, const char *view)
+{
+	struct strlist views = { 0 };
+	char shown[SCHEMA_SHOWN_MAX], *all;
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < subject->conf->zone_count; i++) {
+		if (!strlist_has(&views, subject->conf->zone[i].view)) {
+			strlist_add(&views, subject->conf->zone[i].view);
+		}
+	}
+	if (views.count > 0 && !strlist_has(&views, view)) {
+		schema_show(shown, view);
+		all = strlist_join(&views, ", ");
+		code = refuse(subject, "view", NULL, "no zone is in the view %s; zones have: %s",
+			      shown, all);
+		free(all);
+	}
+	strlist_clear(&views);
+	return code;
+}
+
+static enum err_code check_account(const struct subject *subject, conf_provider_rows *rows)
+{
+	const struct conf_account *account = subject->base;
+
+	(void)rows;
+	/* RFC 8555 s.7.3.4: a binding is a key identifier and its MAC key */
+	if (account->eab_kid != NULL && account->eab_key_file == NULL) {
+		return refuse(subject, "eab_kid", NULL,
+			      "it needs eab_key_file beside it; write "
+			      "both or none");
+	}
+	if (account->eab_key_file != NULL && account->eab_kid == NULL) {
+		return refuse(subject, "eab_key_file", NULL,
+			      "it needs eab_kid beside it; write "
+			      "both or none");
+	}
+	return check_view(subject, account->view);
+}
+
+static enum err_code check_zone(const struct subject *subject, conf_provider_rows *rows)
+{
+	const struct conf_zone *zone = subject->base;
+
+	(void)rows;
+	for (size_t i = 0; i < zone->providers.count; i++) {
+		const char *name = zone->providers.item[i];
+
+		if (conf_find_provider(subject->conf, name) == NULL) {
+			return refuse_reference(subject, "providers", name,
+						schema_list("providers"));
+		}
+	}
+	return ERR_NONE;
+}
+
+/* The lineage of a further key is NAME-TYPE: no other certificate's name. */
+static enum err_code check_lineages(const struct subject *subject)
+{
+	const struct conf_certificate *certificate = subject->base;
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 1; i < certificate->keys.count && code == ERR_NONE; i++) {
+		char *lineage = xasprintf("%s-%s", certificate->name, certificate->keys.item[i]);
+
+		if (conf_find_certificate(subject->conf, lineage) != NULL) {
+			code = refuse(subject, "keys", NULL,
+				      "the lineage \"%s\" is also the name "
+				      "of a certificate; rename one",
+				      lineage);
+		}
+		free(lineage);
+	}
+	return code;
+}
+
+static enum err_code check_certificate(const struct subject *subject, conf_provider_rows *rows)
+{
+	const struct conf_certificate *certificate = subject->base;
+	const char *account = certificate->account;
+
+	(void)rows;
+	if (conf_find_account(subject->conf, account) == NULL) {
+		if (account != NULL) {
+			return refuse_reference(subject, "account", account,
+						schema_list("accounts"));
+		}
+		return refuse(subject, "account", NULL,
+			      "it is missing, and there are %zu "
+			      "accounts; write the name of one",
+			      subject->conf->account_count);
+	}
+	return check_lineages(subject);
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+/* What holds between an item and all others, for each list. */
+static const struct relation {
+	const char *list, *key, *also; /* key, and also where not NULL, name an item */
+	enum err_code (*check)(const struct subject *subject, conf_provider_rows *rows);
+} relations[] = {
+	{ "accounts", "name", NULL, check_account },
+	{ "providers", "name", NULL, check_provider },
+	{ "zones", "suffix", "view", check_zone },
+	{ "certificates", "name", NULL, check_certificate },
+};
+
+static enum err_code check_list(struct conf *conf, const struct relation *relation,
+				conf_provider_rows *rows, struct err *err)
+{
+	struct subject subject = { .conf = conf, .list = schema_list(relation->list), .err = err };
+	const struct setting *key = row_of(subject.list, relation->key);
+	const struct setting *also =
+		relation->also != NULL ? row_of(subject.list, relation->also) : NULL;
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < group_count(conf, subject.list) && code == ERR_NONE; i++) {
+		subject.index = i;
+		subject.base = group_item(conf, subject.list, i);
+		code = check_unique(&subject, key, also);
+		if (code == ERR_NONE) {
+			code = relation->check(&subject, rows);
+		}
+	}
+	return code;
+}
+
+enum err_code conf_check(struct conf *conf, conf_provider_rows *rows, struct err *err)
+{
+	struct subject subject = { .conf = conf, .base = conf, .err = err };
+	enum err_code code = check_rows(&subject);
+
+	for (size_t i = 0; i < ARRAY_LEN(relations) && code == ERR_NONE; i++) {
+		subject.list = schema_list(relations[i].list);
+		for (size_t j = 0; j < group_count(conf, subject.list) && code == ERR_NONE; j++) {
+			subject.index = j;
+			subject.base = group_item(conf, subject.list, j);
+			code = check_rows(&subject);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(relations) && code == ERR_NONE; i++) {
+		code = check_list(conf, &relations[i], rows, err);
+	}
+	return code;
+}

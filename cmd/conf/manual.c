@@ -1,0 +1,281 @@
+/*
+ * manual: dns01.conf(5) in mdoc. The settings come from the schema; only the
+ * rules of the file and the example are written here.
+ */
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+
+#include "schema.h"
+
+#define MANUAL_MAX (256 * 1024)
+#define LINE_MAX_LEN 76
+
+static const char head[] =
+	".Dd November 24, 2026\n"
+	".Dt DNS01.CONF 5\n"
+	".Os\n"
+	".Sh NAME\n"
+	".Nm dns01.conf\n"
+	".Nd configuration of dns01\n"
+	".Sh DESCRIPTION\n"
+	".Xr dns01 1\n"
+	"reads\n"
+	".Pa /etc/dns01/dns01.conf ,\n"
+	"or the file that\n"
+	".Fl c\n"
+	"or\n"
+	".Ev DNS01_CONFIG\n"
+	"names.\n"
+	"It says at which certificate authorities there are accounts, which providers\n"
+	"publish TXT records, which of them serves which names, and which certificates to\n"
+	"keep.\n"
+	".Pp\n"
+	"The file holds no secrets: each setting whose name ends in\n"
+	".Cm _file\n"
+	"is the path of a file.\n"
+	"A path that does not begin with a slash is looked for in\n"
+	".Ev CREDENTIALS_DIRECTORY\n"
+	"(see\n"
+	".Xr systemd.exec 5 ) ,\n"
+	"then taken from the folder of the main file.\n"
+	".Pp\n"
+	".Dl dns01 config check\n"
+	".Pp\n"
+	"says whether the configuration is right, and otherwise which file, line and\n"
+	"setting is wrong and what was expected;\n"
+	".Pp\n"
+	".Dl dns01 config dump\n"
+	".Pp\n"
+	"prints all of it with every default filled in.\n"
+	".Sh FORM OF THE FILE\n"
+	".Bl -bullet\n"
+	".It\n"
+	"A setting is\n"
+	".Ql \"key = value\\&;\"\n"
+	"on one or several lines.\n"
+	"Comments are\n"
+	".Ql # ,\n"
+	".Ql //\n"
+	"to the end of the line, and\n"
+	".Ql \"/* */\" .\n"
+	".It\n"
+	"Text stands in double quotes, on one line.\n"
+	"A backslash makes the next quote or backslash a part of it.\n"
+	".It\n"
+	"A duration is a string:\n"
+	".Qq 250ms ,\n"
+	".Qq 10s ,\n"
+	".Qq 5m ,\n"
+	".Qq 1h ,\n"
+	".Qq 7d .\n"
+	".It\n"
+	"Numbers have no quotes and no leading zero.\n"
+	"So have\n"
+	".Cm true\n"
+	"and\n"
+	".Cm false\n"
+	"no quotes.\n"
+	".It\n"
+	"A list of strings is\n"
+	".Ql \"[ \\(dqa\\(dq, \\(dqb\\(dq ]\" ,\n"
+	"a list of groups is\n"
+	".Ql \"( { ... }, { ... } )\" .\n"
+	"A comma stands between elements, and none after the last one.\n"
+	".It\n"
+	"Keys have no dots.\n"
+	"No key is given twice in one group.\n"
+	".It\n"
+	"Several files make one configuration by\n"
+	".Ic include .\n"
+	"Their lists are appended to those of the main file.\n"
+	"A single value that is given twice is an error, as is a name that two entries of\n"
+	"one list have.\n"
+	"Each file is at most 1 MiB long.\n"
+	".El\n";
+
+static const char tail[] =
+	".Sh FILES\n"
+	".Bl -tag -width Ds\n"
+	".It Pa /etc/dns01/dns01.conf\n"
+	"The main file, best owned by root, group dns01, with mode 0640.\n"
+	".It Pa /etc/dns01/conf.d/\n"
+	"A usual place for\n"
+	".Ic include .\n"
+	".El\n"
+	".Sh EXAMPLES\n"
+	"A wildcard certificate from one authority, published at one name server with a\n"
+	"TSIG key, watched at all name servers of the zone:\n"
+	".Bd -literal -offset indent\n"
+	"include = [ \"conf.d/*.conf\" ];\n"
+	"\n"
+	"accounts = (\n"
+	"  { name = \"letsencrypt\";\n"
+	"    directory = \"https://acme-v02.api.letsencrypt.org/directory\";\n"
+	"    agree_tos = true; }\n"
+	");\n"
+	"\n"
+	"providers = (\n"
+	"  { name = \"primary\";  type = \"rfc2136\";\n"
+	"    server = \"192.0.2.1\";  tsig_key_file = \"dns01.key\"; }\n"
+	");\n"
+	"\n"
+	"zones = (\n"
+	"  { suffix = \"example.com\";  providers = [ \"primary\" ]; }\n"
+	");\n"
+	"\n"
+	"certificates = (\n"
+	"  { name = \"wild\";  names = [ \"example.com\", \"*.example.com\" ];\n"
+	"    deploy = ( [ \"/bin/systemctl\", \"reload\", \"nginx\" ] ); }\n"
+	");\n"
+	".Ed\n"
+	".Pp\n"
+	"The same domain seen from two sides, each published at a server of its own:\n"
+	".Bd -literal -offset indent\n"
+	"zones = (\n"
+	"  { suffix = \"example.com\";  view = \"public\";\n"
+	"    providers = [ \"outside\" ];  settle = \"10s\"; },\n"
+	"  { suffix = \"example.com\";  view = \"inside\";\n"
+	"    providers = [ \"inside\" ];  resolvers = [ \"192.0.2.53\" ];\n"
+	"    servers = [ \"192.0.2.11\", \"192.0.2.12\" ]; }\n"
+	");\n"
+	".Ed\n"
+	".Sh SEE ALSO\n"
+	".Xr dns01 1\n";
+
+static const char *const type_words[] = {
+	[SETTING_STRING] = "text",
+	[SETTING_NAME] = "a DNS name",
+	[SETTING_FILE] = "a path",
+	[SETTING_URL] = "an https:// URL",
+	[SETTING_BOOL] = "true or false",
+	[SETTING_INT] = "a number",
+	[SETTING_DURATION] = "a duration",
+	[SETTING_ENUM] = "a word",
+	[SETTING_STRINGS] = "a list of strings",
+	[SETTING_COMMANDS] = "a list of lists of strings",
+	[SETTING_GROUPS] = "a list of groups",
+};
+static_assert(ARRAY_LEN(type_words) == SETTING_TYPE_COUNT, "a word for each type");
+
+/* Running text: no line of it is taken for a macro, each sentence begins one. */
+static void add_text(struct buf *out, const char *text)
+{
+	size_t column = 0;
+
+	for (; *text != '\0'; text++) {
+		bool sentence_end = column > 0 && text[-1] == '.';
+
+		if (*text == ' ' &&
+		    (sentence_end || column + strcspn(text + 1, " ") > LINE_MAX_LEN)) {
+			buf_add_str(out, "\n");
+			column = 0;
+			continue;
+		}
+		if (column == 0 && (*text == '.' || *text == '\'')) {
+			buf_add_str(out, "\\&");
+		}
+		if (*text == '\\') {
+			buf_add_str(out, "\\e");
+		} else {
+			buf_add(out, text, 1);
+		}
+		column++;
+	}
+	buf_add_str(out, "\n");
+}
+
+static void add_range(struct buf *out, const struct setting *row)
+{
+	char min[32], max[32];
+
+	if (row->min == 0 && row->max == 0) {
+		return;
+	}
+	if (row->type == SETTING_INT) {
+		buf_addf(out, " from %" PRId64 " to %" PRId64, row->min, row->max);
+		return;
+	}
+	duration_format(min, row->min);
+	duration_format(max, row->max);
+	buf_addf(out, " from \"%s\" to \"%s\"", min, max);
+}
+
+static void add_default(struct buf *out, const struct setting *row)
+{
+	bool number = row->type == SETTING_INT && row->choices == NULL;
+	const char *quote = number || row->type == SETTING_BOOL ? "" : "\"";
+	bool list = row->type == SETTING_STRINGS;
+
+	if (row->required) {
+		buf_add_str(out, "; required");
+	} else if (row->fallback != NULL && row->fallback[0] == '\0') {
+		buf_add_str(out, "; default: empty");
+	} else if (row->fallback != NULL) {
+		buf_addf(out, "; default: %s%s%s%s%s", list ? "[ " : "", quote, row->fallback,
+			 quote, list ? " ]" : "");
+	}
+}
+
+static void add_kind(struct buf *page, const struct setting *row)
+{
+	char *words = row->choices != NULL ? schema_choices(row->choices) : xstrdup("");
+	struct buf line = BUF_INIT(MANUAL_MAX), *out = &line;
+
+	buf_add_str(out, "Type: ");
+	if (row->type == SETTING_URL && row->choices != NULL) {
+		buf_addf(out, "%s, or a URL of a proxy", words);
+	} else if (row->type == SETTING_ENUM) {
+		buf_add_str(out, words);
+	} else if (row->type == SETTING_STRINGS && row->choices != NULL) {
+		buf_addf(out, "a list of %s", words);
+	} else {
+		buf_addf(out, "%s%s%s", words, words[0] != '\0' ? ", or " : "",
+			 type_words[row->type]);
+	}
+	add_range(out, row);
+	add_default(out, row);
+	buf_add_str(out, ".");
+	add_text(page, buf_str(out));
+	buf_clear(&line);
+	free(words);
+}
+
+static void add_rows(struct buf *out, const struct setting_group *group)
+{
+	buf_add_str(out, ".Bl -tag -width Ds\n");
+	for (size_t i = 0; i < group->row_count; i++) {
+		buf_addf(out, ".It Ic %s\n", group->rows[i].name);
+		add_text(out, group->rows[i].help);
+		buf_add_str(out, ".br\n");
+		add_kind(out, &group->rows[i]);
+	}
+	buf_add_str(out, ".El\n");
+}
+
+static void add_section(struct buf *out, const struct setting *list)
+{
+	buf_add_str(out, ".Sh ");
+	for (const char *at = list->name; *at != '\0'; at++) {
+		buf_addf(out, "%c", toupper((unsigned char)*at));
+	}
+	buf_add_str(out, "\n");
+	add_text(out, list->group->help);
+	add_rows(out, list->group);
+}
+
+char *conf_manual(void)
+{
+	struct buf out = BUF_INIT(MANUAL_MAX);
+
+	buf_add_str(&out, head);
+	buf_add_str(&out, ".Sh SETTINGS OF THE MAIN FILE\n");
+	add_rows(&out, &schema_root);
+	for (size_t i = 0; i < schema_root.row_count; i++) {
+		if (schema_root.rows[i].type == SETTING_GROUPS) {
+			add_section(&out, &schema_root.rows[i]);
+		}
+	}
+	buf_add_str(&out, tail);
+	return buf_detach(&out);
+}

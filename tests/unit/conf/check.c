@@ -1,0 +1,292 @@
+/* Values and references that are wrong, and the sentence for each. */
+#include "conf_test.h"
+
+static const struct bad bad[] = {
+	{ "zones = ( { suffix = \"a.b\"; settle = \"10 sec\"; } );",
+	  "t.conf:1: zones[0].settle: \"10 sec\" is not a duration; write a string such as "
+	  "\"10s\" or \"5m\"" },
+	{ "zones = ( { suffix = \"a.b\"; settle = 10; } );",
+	  "t.conf:1: zones[0].settle: the number 10 has the wrong type; write a string such as "
+	  "\"10s\" or \"5m\"" },
+	{ "zones = ( { suffix = \"a.b\"; settle = \"2h\"; } );",
+	  "t.conf:1: zones[0].settle: \"2h\" is out of range; write a duration from \"0s\" to "
+	  "\"1h\"" },
+	{ "zones = ( { suffix = \"a.b\"; ttl = 86401; } );",
+	  "t.conf:1: zones[0].ttl: 86401 is out of range; write a number from 0 to 86400" },
+	{ "zones = ( { suffix = \"a.b\"; ttl = \"60\"; } );",
+	  "t.conf:1: zones[0].ttl: the string \"60\" has the wrong type; write a number from 0 "
+	  "to 86400" },
+	{ "zones = ( { sufix = \"a.b\"; } );",
+	  "t.conf:1: zones[0].sufix: there is no such setting; did you mean \"suffix\"?" },
+	{ "zones = ( { suffix = \"a.b\"; target = true; } );",
+	  "t.conf:1: zones[0].target: there is no such setting; known here: "
+	  "suffix, view, zone, providers, resolvers, servers, ignore, quorum, alias, "
+	  "watch, settle, deadline, ttl" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; agree_tos = \"true\"; } );",
+	  "t.conf:1: accounts[0].agree_tos: the string \"true\" has the wrong type; write true "
+	  "or false, without quotes" },
+	{ "accounts = ( { name = \"a\"; directory = \"http://ca/d\"; } );",
+	  "t.conf:1: accounts[0].directory: \"http://ca/d\" is not an https:// URL; write a "
+	  "string such as \"https://ca.example.com/directory\"" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://u:p@ca/d\"; } );",
+	  "t.conf:1: accounts[0].directory: the URL has a user or a password in it; this file "
+	  "holds no secrets, write the URL without" },
+	{ "accounts = ( { name = \"a\"; } );",
+	  "t.conf:1: accounts[0].directory: it is missing; write a string such as "
+	  "\"https://ca.example.com/directory\"" },
+	{ "accounts = ( { directory = \"https://ca/d\"; } );",
+	  "t.conf:1: accounts[0].name: it is missing; write a string in quotes" },
+	{ "accounts = ( { name = \"../a\"; directory = \"https://ca/d\"; } );",
+	  "t.conf:1: accounts[0].name: \"../a\" is not a name; write at most 64 "
+	  "letters, digits, \".\", \"_\", \"-\" and \"@\", with no \".\" or \"-\" in front" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; key_type = \"rsa1024\"; } );",
+	  "t.conf:1: accounts[0].key_type: \"rsa1024\" is not known here; write "
+	  "\"p256\", \"p384\", \"rsa2048\", \"rsa3072\" or \"rsa4096\"" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; contact = [ \"me@x.org\" "
+	  "]; } );",
+	  "t.conf:1: accounts[0].contact: \"me@x.org\" is not a mailto: URL with one address; "
+	  "write one such as \"mailto:hostmaster@example.com\"" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; contact = "
+	  "\"mailto:me@x.org\"; } );",
+	  "t.conf:1: accounts[0].contact: the string \"mailto:me@x.org\" has the wrong type; "
+	  "write a list of strings: [ \"...\", \"...\" ]" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; eab_kid = \"x\"; } );",
+	  "t.conf:1: accounts[0].eab_kid: it needs eab_key_file beside it; write both or none" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; },\n"
+	  " { name = \"a\"; directory = \"https://cb/d\"; } );",
+	  "t.conf:2: accounts[1].name: \"a\" is another account at t.conf:1; each needs its own" },
+	{ "accounts = ( \"a\" );",
+	  "t.conf:1: accounts[0]: the string \"a\" is no account; write a group: { name = "
+	  "\"...\"; }" },
+	{ "accounts = { name = \"a\"; };",
+	  "t.conf:1: accounts: a group has the wrong type; write a list of groups: ( { name = "
+	  "\"...\"; } )" },
+	{ "providers = ( { name = \"p\"; type = \"fkae\"; server = \"10.0.0.1\"; } );",
+	  "t.conf:1: providers[0].type: there is no provider type \"fkae\"; `dns01 providers` "
+	  "lists all" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; } );",
+	  "t.conf:1: providers[0].server: it is missing; write a string in quotes" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\"; tsig_key = "
+	  "\"x\"; } );",
+	  "t.conf:1: providers[0].tsig_key: there is no such setting; did you mean "
+	  "\"tsig_key_file\"?" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\";\n"
+	  " timeout = \"1\"; } );",
+	  "t.conf:2: providers[0].timeout: \"1\" is not a duration; write a string such as "
+	  "\"10s\" or \"5m\"" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\"; token = "
+	  "\"s3cret\"; } );",
+	  "t.conf:1: providers[0].token: a secret does not stand in this file; write it into a "
+	  "file of its own" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\"; unsigned = 1; } "
+	  ");",
+	  "t.conf:1: providers[0].unsigned: the number 1 has the wrong type; write true or "
+	  "false, without quotes" },
+	{ "providers = ( { name = \"p\"; server = \"10.0.0.1\"; } );",
+	  "t.conf:1: providers[0]: type is missing; `dns01 providers` lists all" },
+	{ "providers = ( { name = \"hidden-primary\"; type = \"fake\"; server = \"10.0.0.1\"; } "
+	  ");\n"
+	  "zones = (\n"
+	  " { suffix = \"a.b\";\n"
+	  "   providers = [ \"hiden-primary\" ]; } );",
+	  "t.conf:4: zones[0].providers: there is no provider \"hiden-primary\"; did you mean "
+	  "\"hidden-primary\"?" },
+	{ "zones = ( { suffix = \"a.b\"; providers = [ \"p\" ]; } );",
+	  "t.conf:1: zones[0].providers: there is no provider \"p\"; add it to providers" },
+	{ "zones = ( { suffix = \"a.b\"; } );",
+	  "t.conf:1: zones[0].providers: it is missing; write a list of strings: [ "
+	  "\"...\", \"...\" ]" },
+	{ "zones = ( { suffix = \"a..b\"; } );",
+	  "t.conf:1: zones[0].suffix: \"a..b\" is not a DNS name; write a DNS name such as "
+	  "\"example.com\"" },
+	{ "zones = ( { suffix = \"*.a.b\"; } );",
+	  "t.conf:1: zones[0].suffix: \"*.a.b\" is not a DNS name; write a DNS name such as "
+	  "\"example.com\"" },
+	{ "zones = ( { suffix = \"\"; } );",
+	  "t.conf:1: zones[0].suffix: the text is empty; write a value, or leave it out" },
+	{ "zones = ( { suffix = \"a.b\"; quorum = 0; } );",
+	  "t.conf:1: zones[0].quorum: 0 is out of range; write \"all\" or \"reachable\", or a "
+	  "number from 1 to 100" },
+	{ "zones = ( { suffix = \"a.b\"; quorum = \"most\"; } );",
+	  "t.conf:1: zones[0].quorum: \"most\" is not a whole number; write \"all\" or "
+	  "\"reachable\", or a number from 1 to 100" },
+	{ "zones = ( { suffix = \"a.b\"; quorum = true; } );",
+	  "t.conf:1: zones[0].quorum: true has the wrong type; write \"all\" or "
+	  "\"reachable\", or a number from 1 to 100" },
+	{ "zones = ( { suffix = \"a.b\"; watch = \"resolver\"; } );",
+	  "t.conf:1: zones[0].watch: \"resolver\" is not known here; write "
+	  "\"authoritative\", \"resolvers\" or \"provider\"" },
+	{ "zones = ( { suffix = \"a.b\"; resolvers = [ \"dns.example.net\" ]; } );",
+	  "t.conf:1: zones[0].resolvers: \"dns.example.net\" is not an address or an https:// "
+	  "URL; write one such as \"192.0.2.53\", \"[2001:db8::53]:5353\" or "
+	  "\"https://dns.example.net/dns-query\"" },
+	{ "zones = ( { suffix = \"a.b\"; servers = [ \"ns1 example\" ]; } );",
+	  "t.conf:1: zones[0].servers: \"ns1 example\" is not a server's name or address; write "
+	  "one such as \"ns1.example.com\", \"192.0.2.1\" or \"[2001:db8::1]:5353\"" },
+	{ "zones = ( { suffix = \"a.b\"; servers = [ 1, 2 ]; } );",
+	  "t.conf:1: zones[0].servers: a list has the wrong type; write a list of strings: [ "
+	  "\"...\", \"...\" ]" },
+	{ "zones = ( { suffix = \"a.b\"; servers = [ \"a\", \"A.\" ]; } );",
+	  "t.conf:1: zones[0].providers: it is missing; write a list of strings: [ "
+	  "\"...\", \"...\" ]" },
+	{ "zones = ( { suffix = \"a.b\"; servers = [ \"\" ]; } );",
+	  "t.conf:1: zones[0].servers: an element is empty or has a line break; write text on "
+	  "one line" },
+	{ "zones = ( { suffix = \"a.b\"; view = \"in side\"; } );",
+	  "t.conf:1: zones[0].view: \"in side\" is not a name; write at most 64 "
+	  "letters, digits, \".\", \"_\", \"-\" and \"@\", with no \".\" or \"-\" in front" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\"; } );\n"
+	  "zones = ( { suffix = \"a.b\"; view = \"x\"; providers = [ \"p\" ]; },\n"
+	  " { suffix = \"A.b.\"; view = \"x\"; providers = [ \"p\" ]; } );",
+	  "t.conf:3: zones[1].suffix: \"a.b\" in view \"x\" is another zone at t.conf:2; each "
+	  "needs its own" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\"; } );\n"
+	  "zones = ( { suffix = \"a.b\"; view = \"inside\"; providers = [ \"p\" ]; } );\n"
+	  "accounts = ( { name = \"a\"; directory = \"https://ca/d\";\n"
+	  " view = \"insde\"; } );",
+	  "t.conf:4: accounts[0].view: no zone is in the view \"insde\"; zones have: inside" },
+	{ "certificates = ( { name = \"c\"; names = [ \"a.b\" ]; } );",
+	  "t.conf:1: certificates[0].account: it is missing, and there are 0 accounts; write the "
+	  "name of one" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; } );\n"
+	  "certificates = ( { name = \"c\"; account = \"b\"; names = [ \"a.b\" ]; } );",
+	  "t.conf:2: certificates[0].account: there is no account \"b\"; add it to accounts" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; } );\n"
+	  "certificates = ( { name = \"c\"; names = [ ]; } );",
+	  "t.conf:2: certificates[0].names: it is missing; write a list of strings: [ "
+	  "\"...\", \"...\" ]" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; } );\n"
+	  "certificates = ( { name = \"c\"; names = [ \"a\" ]; keys = [ \"p256\", \"ed25519\" ]; "
+	  "} );",
+	  "t.conf:2: certificates[0].keys: \"ed25519\" is not known here; write "
+	  "\"p256\", \"p384\", \"rsa2048\", \"rsa3072\" or \"rsa4096\"" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; } );\n"
+	  "certificates = ( { name = \"c\"; names = [ \"a\" ]; deploy = ( [ \"systemctl\", \"x\" "
+	  "] ); } );",
+	  "t.conf:2: certificates[0].deploy: \"systemctl\" is not the whole path of a program; "
+	  "write one such as \"/bin/systemctl\"" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; } );\n"
+	  "certificates = ( { name = \"c\"; names = [ \"a\" ]; keys = [ \"p256\", \"rsa2048\" ]; "
+	  "},\n"
+	  " { name = \"c-rsa2048\"; names = [ \"b\" ]; } );",
+	  "t.conf:2: certificates[0].keys: the lineage \"c-rsa2048\" is also the name of a "
+	  "certificate; rename one" },
+	{ "include = [ \"missing.conf\" ];",
+	  "t.conf:1: include: \"missing.conf\" does not exist; make the file or remove it here" },
+	{ "proxy = \"socks4://x\";",
+	  "t.conf:1: proxy: \"socks4://x\" is not a URL of a kind known here; write \"none\", or "
+	  "a string such as \"http://proxy.example.com:3128\"" },
+	{ "state = \"a\\tb\";",
+	  "t.conf:1: state: \"a\\x09b\" has a control character; write it without" },
+	{ "listeners = ( { unix = \"/run/dns01/socket\"; } );",
+	  "t.conf:1: listeners: there is no such setting; known here: "
+	  "state, include, resolvers, proxy, accounts, providers, zones, certificates" },
+	{ PROVIDER "zones = ( { suffix = \"a.b\"; providers = [ \"p\" ];\n"
+		   " servers = [ \"NS.a\", \"ns.a.\" ]; } );",
+	  "t.conf:3: zones[0].servers: \"ns.a\" is given twice; keep one" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"x\"; retries = 11; } );",
+	  "t.conf:1: providers[0].retries: 11 is out of range; write a number from 0 to 10" },
+	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"x\"; server = \"y\"; } );",
+	  "t.conf:1: providers[0].server: it is given twice; line 1 has it already" },
+	{ "accounts = ( { name = \"a\"; directory = \"https://ca.example/d\"; },\n"
+	  "  { name = \"b\"; directory = \"https://cb.example/d\"; } );\n"
+	  "certificates = (\n  { name = \"c\"; names = [ \"x\" ]; } );",
+	  "t.conf:4: certificates[0].account: it is missing, and there are 2 accounts; write the "
+	  "name of one" },
+};
+
+static void names_file_line_and_item(void **state)
+{
+	(void)state;
+	check_bad(bad, ARRAY_LEN(bad));
+	no_misses();
+}
+
+static enum err_code check_flags(struct conf *conf, char **sentence)
+{
+	struct err err;
+	enum err_code code = conf_check(conf, fake_provider, &err);
+
+	*sentence = code != ERR_NONE ? err_format(&err) : NULL;
+	return code;
+}
+
+/* Without a file: values become canonical, defaults stand, sentences have flags for places. */
+static void checks_what_flags_gave(void **state)
+{
+	struct conf *conf = conf_new();
+	struct conf_account *account = conf_add_account(conf, "main");
+	struct conf_provider *provider = conf_add_provider(conf, "main", "fake");
+	struct conf_zone *zone = conf_add_zone(conf, ".");
+	struct conf_certificate *certificate = conf_add_certificate(conf, "edge");
+	char *sentence;
+
+	(void)state;
+	settings_set(&provider->settings, "server", "192.0.2.1:5353", "--set");
+	settings_set(&provider->settings, "timeout", "2000ms", "--set");
+	strlist_add(&zone->providers, "main");
+	strlist_add(&zone->servers, "NS1.Example.com.");
+	strlist_add(&certificate->names, "*.example.com");
+	check("no directory", check_flags(conf, &sentence) == ERR_CONFIG);
+	check_text("no directory",
+		   "accounts[0].directory: it is missing; write a string such as "
+		   "\"https://ca.example.com/directory\"",
+		   sentence);
+	free(sentence);
+	account->directory = xstrdup("https://ca.example/d");
+	check("flags", check_flags(conf, &sentence) == ERR_NONE);
+	free(sentence);
+	check_text("servers", "ns1.example.com", zone->servers.item[0]);
+	check_text("timeout", "2s",
+		   settings_get(&provider->settings, fake_rows, ARRAY_LEN(fake_rows), "timeout"));
+	check_text("view", "default", account->view);
+	check("defaults", zone->ttl_s == 60 && zone->deadline_ms == 600000 &&
+				  zone->settle_ms == 0 && certificate->deploy_timeout_ms == 300000);
+	check_text("quorum", "all", zone->quorum);
+	check_text("keys", "p256", certificate->keys.item[0]);
+	settings_set(&provider->settings, "timeout", "never", "--set");
+	check("bad setting", check_flags(conf, &sentence) == ERR_CONFIG);
+	check_text("bad setting",
+		   "--set: providers[0].timeout: \"never\" is not a duration; write "
+		   "a string such as \"10s\" or \"5m\"",
+		   sentence);
+	free(sentence);
+	settings_set(&provider->settings, "timeout", "1s", "--set");
+	settings_set(&provider->settings, "token", "hunter2", "--set");
+	check("secret", check_flags(conf, &sentence) == ERR_CONFIG);
+	check("secret", sentence != NULL && strstr(sentence, "hunter2") == NULL);
+	free(sentence);
+	conf_free(conf);
+	no_misses();
+}
+
+/* A number out of a struct, not out of a text. */
+static void checks_ranges_of_plain_data(void **state)
+{
+	struct conf *conf =
+		parse_good(PROVIDER "zones = ( { suffix = \".\"; providers = [ \"p\" ]; } );");
+	char *sentence;
+
+	(void)state;
+	assert_non_null(conf);
+	conf->zone[0].ttl_s = -1;
+	check("ttl", check_flags(conf, &sentence) == ERR_CONFIG);
+	check_text("ttl",
+		   "t.conf:2: zones[0].ttl: -1 is out of range; write a number from 0 to "
+		   "86400",
+		   sentence);
+	free(sentence);
+	conf_free(conf);
+	no_misses();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_file_line_and_item),
+		cmocka_unit_test(checks_what_flags_gave),
+		cmocka_unit_test(checks_ranges_of_plain_data),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
