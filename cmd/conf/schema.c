@@ -5,7 +5,8 @@
 
 #include <ctype.h>
 
-#define WORD_MAX 64
+#define WORD_MAX 200 /* a folder, with "-rsa4096" and room for a suffix */
+#define TYPED_MAX 64 /* a mistyped word worth a guess */
 #define SECOND_MS INT64_C(1000)
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
@@ -34,7 +35,7 @@ static char *read_word(const char *text)
 static const struct setting_form form_word = {
 	read_word,
 	"a name",
-	"at most 64 letters, digits, \".\", \"_\", \"-\" and \"@\", "
+	"at most 200 letters, digits, \".\", \"_\", \"-\" and \"@\", "
 	"with no \".\" or \"-\" in front",
 };
 
@@ -461,13 +462,13 @@ static size_t least(size_t a, size_t b, size_t c)
 	return ab < c ? ab : c;
 }
 
-/* How many letters to add, drop or change to make b of a; WORD_MAX: too many. */
+/* How many letters to add, drop or change to make b of a; TYPED_MAX: too many. */
 static size_t edit_distance(const char *a, const char *b)
 {
-	size_t row[WORD_MAX + 1], len = strlen(b);
+	size_t row[TYPED_MAX + 1], len = strlen(b);
 
-	if (len > WORD_MAX || strlen(a) > WORD_MAX) {
-		return WORD_MAX;
+	if (len > TYPED_MAX || strlen(a) > TYPED_MAX) {
+		return TYPED_MAX;
 	}
 	for (size_t j = 0; j <= len; j++) {
 		row[j] = j;

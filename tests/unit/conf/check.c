@@ -37,7 +37,7 @@ static const struct bad bad[] = {
 	{ "accounts = ( { directory = \"https://ca/d\"; } );",
 	  "t.conf:1: accounts[0].name: it is missing; write a string in quotes" },
 	{ "accounts = ( { name = \"../a\"; directory = \"https://ca/d\"; } );",
-	  "t.conf:1: accounts[0].name: \"../a\" is not a name; write at most 64 "
+	  "t.conf:1: accounts[0].name: \"../a\" is not a name; write at most 200 "
 	  "letters, digits, \".\", \"_\", \"-\" and \"@\", with no \".\" or \"-\" in front" },
 	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; key_type = \"rsa1024\"; } );",
 	  "t.conf:1: accounts[0].key_type: \"rsa1024\" is not known here; write "
@@ -133,7 +133,7 @@ static const struct bad bad[] = {
 	  "t.conf:1: zones[0].servers: an element is empty or has a line break; write text on "
 	  "one line" },
 	{ "zones = ( { suffix = \"a.b\"; view = \"in side\"; } );",
-	  "t.conf:1: zones[0].view: \"in side\" is not a name; write at most 64 "
+	  "t.conf:1: zones[0].view: \"in side\" is not a name; write at most 200 "
 	  "letters, digits, \".\", \"_\", \"-\" and \"@\", with no \".\" or \"-\" in front" },
 	{ "providers = ( { name = \"p\"; type = \"fake\"; server = \"10.0.0.1\"; } );\n"
 	  "zones = ( { suffix = \"a.b\"; view = \"x\"; providers = [ \"p\" ]; },\n"
