@@ -98,6 +98,7 @@ struct acme_order {
 	int64_t expires_at;
 	struct acme_authz *authz;
 	size_t authz_count;
+	int64_t poll_at_us; /* monotonic: the CA's Retry-After; 0: it named none */
 	struct err problem;
 };
 
