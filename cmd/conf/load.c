@@ -3,11 +3,11 @@
  * the structs from the schema: types, unknown settings, and what is given twice.
  * What a value must mean beyond its type is check.c's.
  */
-#include <errno.h>
+#include "schema.h"
+
 #include <glob.h>
 #include <libconfig.h>
 
-#include "schema.h"
 #include "syntax.h"
 
 #define FILE_MAX (1024 * 1024)

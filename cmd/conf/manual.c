@@ -2,11 +2,11 @@
  * manual: dns01.conf(5) in mdoc. The settings come from the schema; only the
  * rules of the file and the example are written here.
  */
+#include "schema.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
-
-#include "schema.h"
 
 #define MANUAL_MAX (256 * 1024)
 #define LINE_MAX_LEN 76
