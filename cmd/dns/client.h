@@ -85,6 +85,7 @@ struct dns_call {
 	struct err hint;     /* the best explanation if nothing better comes */
 	struct dns_call *tcp_next; /* in the connection's list */
 	bool written;
+	int64_t asked_us; /* when it was given to the connection */
 
 	union {
 		dns_ask_done *ask;

@@ -133,7 +133,7 @@ static const char *check_alabels(const char *text)
 			free(copy);
 			free(ascii);
 			if (why) {
-				return why;
+				return idn_sentence(IDN2_INVALID_ALABEL);
 			}
 		}
 		label += len;

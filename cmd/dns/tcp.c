@@ -19,7 +19,7 @@ struct dns_tcp {
 	struct dns_call *calls; /* waiting to be written, or for a reply */
 	struct buf in;          /* a part of "length, message" */
 	struct world_timer *idle;
-	int64_t heard_us; /* when octets last came */
+	int64_t heard_us; /* when octets last came; 0: never */
 	bool answered;    /* at least one call */
 	bool busy;        /* inside on_stream, which frees it */
 };
@@ -144,6 +144,7 @@ void tcp_start(struct dns_call *call)
 
 	call->state = CALL_TCP;
 	call->tcp_tries++;
+	call->asked_us = world_mono_us(call->client->world);
 	if (call_left_us(call) < try_us) {
 		try_us = call_left_us(call);
 	}
@@ -184,8 +185,8 @@ static void on_silent(void *arg)
 {
 	struct dns_call *call = arg;
 	struct dns_tcp *tcp = call->peer->tcp;
-	bool dead = tcp && world_mono_us(tcp->world) - tcp->heard_us >=
-				   (int64_t)TCP_TRY_MS * 1000;
+	bool dead = tcp && tcp->heard_us <= call->asked_us &&
+		    world_mono_us(tcp->world) - call->asked_us >= (int64_t)TCP_TRY_MS * 1000;
 
 	call->timer = NULL;
 	tcp_stop(call);
@@ -308,12 +309,12 @@ static void on_stream(void *arg, const struct world_stream_in *in)
 	struct dns_tcp *tcp = arg;
 
 	tcp->busy = true;
-	tcp->heard_us = world_mono_us(tcp->world);
 	switch (in->event) {
 	case WORLD_STREAM_OPEN:
 		on_open(tcp);
 		break;
 	case WORLD_STREAM_DATA:
+		tcp->heard_us = world_mono_us(tcp->world);
 		on_data(tcp, in->data, in->len);
 		break;
 	case WORLD_STREAM_END:
@@ -333,7 +334,6 @@ static struct dns_tcp *tcp_open(struct dns_peer *peer)
 
 	tcp->peer = peer;
 	tcp->world = world;
-	tcp->heard_us = world_mono_us(world);
 	buf_init(&tcp->in, 2 + WIRE_MSG_MAX);
 	peer->tcp = tcp;
 	tcp->stream = world->ops->stream_open(world, &peer->addr, on_stream, tcp);

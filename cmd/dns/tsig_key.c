@@ -186,7 +186,7 @@ static enum err_code read_name(struct key_reader *reader, struct tsig_key *key, 
 			       "a key file has the form: key \"NAME\" { algorithm hmac-sha256; "
 			       "secret \"BASE64\"; };");
 	}
-	if (!next_token(reader) || !reader->token[0] ||
+	if (!next_token(reader) || !reader->token[0] || strpbrk(reader->token, "{};") ||
 	    !wire_name_from_text(reader->token, &wire)) {
 		return bad_key(reader, err, "after 'key' comes its name, a domain name");
 	}
