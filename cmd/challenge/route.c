@@ -290,7 +290,7 @@ static void note_answer(struct route_call *call, const struct addr *server, cons
 	char address[ADDR_TEXT_MAX];
 
 	addr_format(address, server, DNS_PORT);
-	snprintf(call->last_answer, sizeof(call->last_answer), "%s: %s", address, what);
+	snprintf(call->last_answer, sizeof(call->last_answer), "%s: %.150s", address, what);
 }
 
 static void go_to_child(struct route_call *call, const char *zone)
