@@ -270,6 +270,7 @@ static void warn_of_dates(const struct issuance *issuance)
 
 void step_store(struct issuance *issuance)
 {
+	struct lineage_set set;
 	struct err err;
 
 	if (chain_parse(buf_str(&issuance->pem), issuance->pem.len, &issuance->chain, &err) !=
@@ -280,9 +281,12 @@ void step_store(struct issuance *issuance)
 		issuance_fail(issuance, &err);
 		return;
 	}
-	if (lineage_store(issuance->lineage, issuance->key, issuance->chain,
-			  issuance->args.lineage_conf, &issuance->result.folder,
-			  &err) != ERR_NONE) {
+	set = (struct lineage_set){
+		.key = issuance->key,
+		.chain = issuance->chain,
+		.conf = issuance->args.lineage_conf,
+	};
+	if (lineage_store(issuance->lineage, &set, &issuance->result.folder, &err) != ERR_NONE) {
 		issuance_fail(issuance, &err);
 		return;
 	}

@@ -18,8 +18,9 @@
 
 /* ---- the folder --------------------------------------------------------- */
 
-/* Makes the state folder (0750) where it is not. Files that root makes in it are given to
- * the folder's owner and group, so that a daemon of that user can use them. */
+/* Makes the state folder where it is not: 0750 by root, 0700 by a plain user. Journal and lock
+ * files that root makes in it are given to the folder's owner and group (0660), so that a
+ * daemon of that user can use them; accounts and certificates stay with who made them. */
 enum err_code state_open(const char *path, struct err *err) MUST_CHECK;
 
 /* ---- locks --------------------------------------------------------------- */
@@ -45,7 +46,8 @@ struct journal;
 #define JOURNAL_PLAN_MAX 4096 /* rows in one plan */
 
 /* Opens or makes state/journal.db: WAL, synchronous=FULL, forward migration; a newer
- * file is refused with a sentence. Keeps world. */
+ * file is refused with a sentence (by the first call, if another process is just making the
+ * file). Keeps world. */
 enum err_code journal_open(struct world *world, const char *state, struct journal **out,
 			   struct err *err) MUST_CHECK;
 /* Writes the settled rows that still wait, then closes; a living process lease ends. */
@@ -60,7 +62,9 @@ enum lease_kind {
 
 struct lease_spec {
 	enum lease_kind kind;
-	int64_t duration_s;    /* of LEASE_TIMED */
+	/* Of LEASE_TIMED, at most ten years. Should the wall clock go back to before the lease
+	 * was granted, it lives for this long from when that is noticed. */
+	int64_t duration_s;
 	const char *requester; /* "issue example.com", "hook certbot", a client's name */
 };
 
@@ -72,7 +76,7 @@ enum journal_state {
 
 /* One TXT value, with all that is needed to remove it without the configuration. */
 struct journal_row {
-	int64_t id;
+	int64_t id; /* as this plan, or list, found it: the next plan that touches it gives another */
 	enum journal_state state;
 	char *owner;
 	char *value;
@@ -136,7 +140,8 @@ struct journal_result {
 	enum journal_outcome outcome;
 };
 /* A result counts only for a row that is still as the plan left it: WANTED for PUT and
- * REFUSED, RETRACTING for GONE (another process may have wanted the value again meanwhile).
+ * REFUSED, RETRACTING for GONE (another process may have wanted the value again meanwhile);
+ * REFUSED, moreover, only for a row that this plan made (an older one may be in DNS).
  * Remembered at once and written with the next plan, list or close (a crash before that
  * only makes the next start remove it once more). No callback. */
 void journal_settle(struct journal *journal, const struct journal_result *results, size_t count);
@@ -203,11 +208,16 @@ enum err_code lineage_load_pending(struct lineage *lineage, struct pending_order
 enum err_code lineage_drop_pending(struct lineage *lineage, struct err *err) MUST_CHECK;
 void pending_order_free(struct pending_order *pending);
 
-/* A new version folder, synced, then one atomic switch of `current`; then pending
- * is dropped. conf is the text of lineage.conf. Gives the path of `current`. */
-enum err_code lineage_store(struct lineage *lineage, const struct key *key,
-			    const struct chain *chain, const char *conf, char **current,
-			    struct err *err) MUST_CHECK;
+struct lineage_set {
+	const struct key *key;
+	const struct chain *chain;
+	const char *conf; /* the text of lineage.conf */
+};
+/* A new version folder, synced, then one atomic switch of `current`; then pending is
+ * dropped; the last five versions stay. Takes the lineage's lock where that was not done.
+ * Gives the path of `current`. */
+enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set,
+			    char **current, struct err *err) MUST_CHECK;
 /* The current chain; ERR_NOT_FOUND: none yet. */
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
 /* Names of all lineages, sorted. */

@@ -1,0 +1,180 @@
+#include "dns01/store.h"
+
+#include "dns01/json.h"
+#include "folder.h"
+
+#define ACCOUNTS "accounts"
+#define KEY_FILE "account.key"
+#define FACTS_FILE "account.json"
+#define FACTS_MAX (64 * 1024)
+
+/* ---- load ------------------------------------------------------------------------------ */
+
+static enum err_code load_facts(const char *folder, struct account_record *record,
+				struct err *err)
+{
+	char *path = path_join(folder, FACTS_FILE);
+	struct buf text = BUF_INIT(FACTS_MAX);
+	struct json *facts = NULL;
+	enum err_code code = file_read(path, FACTS_MAX, &text, err);
+
+	if (code == ERR_NOT_FOUND) {
+		/* It is written before the key, so somebody has removed it. */
+		code = err_set(err, ERR_IO, path,
+			       "is missing beside its account key: put it back, or move the "
+			       "folder away and a new account is made");
+	}
+	if (code != ERR_NONE) {
+		goto out;
+	}
+	if (json_parse(text.data, text.len, &facts, err) != ERR_NONE ||
+	    !json_str(facts, "directory")) {
+		code = err_set(err, ERR_IO, path,
+			       "is damaged: put it back from a copy, or move the folder away and a "
+			       "new account is made");
+		goto out;
+	}
+	record->directory = xstrdup(json_str(facts, "directory"));
+	record->url = xstrdup(json_str(facts, "url"));
+out:
+	json_free(facts);
+	buf_clear(&text);
+	free(path);
+	return code;
+}
+
+enum err_code account_load(const char *state, const char *name, struct account_record **out,
+			   struct err *err)
+{
+	char *folder = xasprintf("%s/" ACCOUNTS "/%s", state, name);
+	char *path = path_join(folder, KEY_FILE);
+	struct account_record *record = xcalloc(1, sizeof(*record));
+	enum err_code code = store_name_check("account", name, err);
+
+	if (code == ERR_NONE && access(path, F_OK) != 0) {
+		code = err_set(err, ERR_NOT_FOUND, name, "there is no such account yet");
+	}
+	if (code == ERR_NONE) {
+		code = key_load(path, &record->key, err);
+	}
+	if (code == ERR_NONE) {
+		code = load_facts(folder, record, err);
+	}
+	if (code == ERR_NONE) {
+		*out = record;
+		record = NULL;
+	}
+	account_record_free(record);
+	free(folder);
+	free(path);
+	return code;
+}
+
+/* ---- save -------------------------------------------------------------------------------- */
+
+static enum err_code save_facts(const char *folder, const struct account_record *record,
+				struct err *err)
+{
+	char *path = path_join(folder, FACTS_FILE);
+	struct json *facts = json_object();
+	char *text;
+	enum err_code code;
+
+	json_set_str(facts, "directory", record->directory);
+	json_set_str(facts, "url", record->url);
+	text = json_pretty(facts);
+	code = file_write_durable(path, text, strlen(text), 0600, err);
+	free(text);
+	json_free(facts);
+	free(path);
+	return code;
+}
+
+static bool key_is_there(const char *path, const struct key *key)
+{
+	struct key *there = NULL;
+	bool same = access(path, F_OK) == 0 && key_load(path, &there, NULL) == ERR_NONE &&
+		    key_equal(there, key);
+
+	key_free(there);
+	return same;
+}
+
+static enum err_code save_key(const char *folder, const struct key *key, struct err *err)
+{
+	char *path = path_join(folder, KEY_FILE);
+	struct buf pem = BUF_INIT(KEY_PEM_MAX);
+	enum err_code code = ERR_NONE;
+
+	if (!key_is_there(path, key)) {
+		key_format_pem(key, &pem);
+		code = file_write_durable(path, pem.data, pem.len, 0600, err);
+	}
+	buf_wipe(&pem);
+	free(path);
+	return code;
+}
+
+/* The key last: where it is, its account.json is too. */
+enum err_code account_save(const char *state, const char *name,
+			   const struct account_record *record, struct err *err)
+{
+	char *accounts = path_join(state, ACCOUNTS);
+	char *folder = path_join(accounts, name);
+	enum err_code code = store_name_check("account", name, err);
+
+	if (code == ERR_NONE) {
+		code = folder_make(accounts, 0700, err);
+	}
+	if (code == ERR_NONE) {
+		code = folder_make(folder, 0700, err);
+	}
+	if (code == ERR_NONE) {
+		code = save_facts(folder, record, err);
+	}
+	if (code == ERR_NONE) {
+		code = save_key(folder, record->key, err);
+	}
+	free(accounts);
+	free(folder);
+	return code;
+}
+
+void account_record_free(struct account_record *record)
+{
+	if (record) {
+		free(record->directory);
+		free(record->url);
+		key_free(record->key);
+		free(record);
+	}
+}
+
+/* ---- name --------------------------------------------------------------------------------- */
+
+#define DIGEST_OCTETS 4
+#define HOST_MAX 100
+
+static bool host_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '-';
+}
+
+char *account_name_for(const char *directory)
+{
+	const char *scheme = strstr(directory, "://");
+	const char *host = scheme ? scheme + 3 : directory;
+	struct buf name = BUF_INIT(STORE_NAME_MAX);
+	uint8_t digest[SHA256_LEN];
+	char hex[2 * DIGEST_OCTETS + 1];
+
+	host += strspn(host, ".");
+	for (size_t i = 0; i < HOST_MAX && host[i] && !strchr("/?#", host[i]); i++) {
+		buf_add(&name, host_char(host[i]) ? &host[i] : "-", 1);
+	}
+	sha256(directory, strlen(directory), digest);
+	hex_encode(hex, sizeof(hex), digest, DIGEST_OCTETS);
+	buf_addf(&name, "-%s", hex);
+	return buf_detach(&name);
+}

@@ -1,0 +1,120 @@
+/* Reading the journal: all rows, one owner's, what nobody holds; and ending leases. */
+#include "journal_internal.h"
+
+#define REQUESTER_COLUMN (ROW_ID_COLUMN + 1)
+#define EXPIRES_COLUMN (ROW_ID_COLUMN + 2)
+
+static enum err_code read_rows(struct journal_call *call, struct query *query, struct err *err)
+{
+	bool more = false;
+	enum err_code code;
+
+	while ((code = query_step(query, &more, err)) == ERR_NONE && more) {
+		struct journal_row *row = row_add(&call->rows);
+		const unsigned char *requester =
+			sqlite3_column_text(query->stmt, REQUESTER_COLUMN);
+
+		row_read(row, query);
+		row->requester = xstrdup(requester ? (const char *)requester : "");
+		row->expires_at = sqlite3_column_int64(query->stmt, EXPIRES_COLUMN);
+	}
+	query_end(query);
+	return code;
+}
+
+static enum err_code list_run(struct journal_call *call, struct err *err)
+{
+	struct query query;
+
+	query_begin(&query, call->journal, SQL_LIST);
+	query_text(&query, call->owner);
+	query_text(&query, call->value);
+	return read_rows(call, &query, err);
+}
+
+static enum err_code revoke_run(struct journal_call *call, struct err *err)
+{
+	struct query query;
+	enum err_code code;
+
+	query_begin(&query, call->journal, SQL_REVOKE);
+	query_text(&query, call->owner);
+	query_text(&query, call->value);
+	code = query_run(&query, err);
+	return code == ERR_NONE ? list_run(call, err) : code;
+}
+
+/* Notes a clock that went back, as a plan does: where nothing is published any more, only
+ * sweeps come by, and a lease must end all the same. */
+static enum err_code orphans_run(struct journal_call *call, struct err *err)
+{
+	struct query query;
+	enum err_code code;
+
+	query_begin(&query, call->journal, SQL_CLOCK);
+	query_int(&query, call->journal->now_s);
+	code = query_run(&query, err);
+	if (code != ERR_NONE) {
+		return code;
+	}
+	query_begin(&query, call->journal, SQL_ORPHANS);
+	return read_rows(call, &query, err);
+}
+
+static void list_report(struct journal_call *call, const struct err *err)
+{
+	call->list_done(call->arg, err, err ? NULL : call->rows.item, err ? 0 : call->rows.count);
+}
+
+static const struct call_kind list_kind = {
+	.run = list_run,
+	.report = list_report,
+};
+
+static const struct call_kind revoke_kind = {
+	.writes = true,
+	.run = revoke_run,
+	.report = list_report,
+};
+
+static const struct call_kind orphans_kind = {
+	.writes = true,
+	.run = orphans_run,
+	.report = list_report,
+};
+
+static struct journal_call *start(struct journal *journal, const struct call_kind *kind,
+				  journal_list_done *done, void *arg)
+{
+	struct journal_call *call = call_new(journal, kind);
+
+	call->list_done = done;
+	call->arg = arg;
+	return call;
+}
+
+struct journal_call *journal_list_start(struct journal *journal, const char *owner,
+					const char *value, journal_list_done *done, void *arg)
+{
+	struct journal_call *call = start(journal, &list_kind, done, arg);
+
+	call->owner = xstrdup(owner);
+	call->value = xstrdup(value);
+	return call;
+}
+
+struct journal_call *journal_revoke_start(struct journal *journal, const char *owner,
+					  const char *value, journal_list_done *done, void *arg)
+{
+	struct journal_call *call = start(journal, &revoke_kind, done, arg);
+
+	call->owner = xstrdup(owner);
+	call->value = xstrdup(value);
+	return call;
+}
+
+struct journal_call *journal_orphans_start(struct journal *journal, journal_list_done *done,
+					   void *arg)
+{
+	return start(journal, &orphans_kind, done, arg);
+}

@@ -1,0 +1,353 @@
+/* The plan: one zone's next change, written down and synced before anything is sent. */
+#include "journal_internal.h"
+
+#define LEASE_MAX_S ((int64_t)10 * 366 * 86400)
+
+/* Tickets of one plan: a random part of 40 bits, and the place in the plan; 53 bits in all,
+ * which every reader of JSON can hold. */
+#define TICKET_PLACES ((int64_t)2 * JOURNAL_PLAN_MAX)
+#define TICKET_RANDOM ((UINT64_C(1) << 40) - 1)
+
+struct planning {
+	struct journal *journal;
+	const struct journal_plan *plan;
+	struct journal_call *call;
+	int64_t first_ticket;
+	int64_t next_ticket;
+};
+
+/* ---- a copy of the caller's plan --------------------------------------------------------- */
+
+void plan_copy(struct journal_plan *to, const struct journal_plan *from)
+{
+	struct journal_want *wants = xcalloc(from->want_count + 1, sizeof(*wants));
+	int64_t *let_go = xcalloc(from->let_go_count + 1, sizeof(*let_go));
+
+	for (size_t i = 0; i < from->want_count; i++) {
+		wants[i] = from->wants[i];
+		wants[i].owner = xstrdup(from->wants[i].owner);
+		wants[i].value = xstrdup(from->wants[i].value);
+		wants[i].view = xstrdup(from->wants[i].view ? from->wants[i].view : "");
+		wants[i].lease.requester = xstrdup(from->wants[i].lease.requester);
+	}
+	for (size_t i = 0; i < from->let_go_count; i++) {
+		let_go[i] = from->let_go[i];
+	}
+	*to = (struct journal_plan){
+		.zone = xstrdup(from->zone),
+		.provider = xstrdup(from->provider),
+		.provider_conf = xstrdup(from->provider_conf),
+		.wants = wants,
+		.want_count = from->want_count,
+		.let_go = let_go,
+		.let_go_count = from->let_go_count,
+	};
+}
+
+/* The header's pointers are const for callers; in a copy they are ours. */
+static void drop(const void *ours)
+{
+	union {
+		const void *in;
+		void *out;
+	} both = { .in = ours };
+
+	free(both.out);
+}
+
+void plan_clear(struct journal_plan *plan)
+{
+	for (size_t i = 0; i < plan->want_count; i++) {
+		drop(plan->wants[i].owner);
+		drop(plan->wants[i].value);
+		drop(plan->wants[i].view);
+		drop(plan->wants[i].lease.requester);
+	}
+	drop(plan->wants);
+	drop(plan->let_go);
+	drop(plan->zone);
+	drop(plan->provider);
+	drop(plan->provider_conf);
+	*plan = (struct journal_plan){ 0 };
+}
+
+static enum err_code plan_check(const struct journal_plan *plan, struct err *err)
+{
+	if (plan->want_count > JOURNAL_PLAN_MAX || plan->let_go_count > JOURNAL_PLAN_MAX) {
+		return err_set(err, ERR_LIMIT, plan->zone, "more than %d values in one change",
+			       JOURNAL_PLAN_MAX);
+	}
+	for (size_t i = 0; i < plan->want_count; i++) {
+		if (strlen(plan->wants[i].value) > JOURNAL_VALUE_MAX) {
+			return err_set(err, ERR_LIMIT, plan->wants[i].owner,
+				       "the value is longer than %d octets", JOURNAL_VALUE_MAX);
+		}
+	}
+	return ERR_NONE;
+}
+
+/* ---- leases -------------------------------------------------------------------------------- */
+
+/* A byte that nobody holds and no lease names: a dead process's lease must not come to life
+ * again with the next holder of its byte. */
+static enum err_code take_holder(struct journal *journal, struct err *err)
+{
+	for (int64_t byte = 1; byte <= HOLDER_BYTE_MAX && journal->holder.byte == 0; byte++) {
+		struct query query;
+		bool used = false;
+		enum err_code code;
+
+		query_begin(&query, journal, SQL_HOLDER_USED);
+		query_int(&query, byte);
+		code = query_step(&query, &used, err);
+		query_end(&query);
+		if (code != ERR_NONE) {
+			return code;
+		}
+		if (!used && holder_try(&journal->holder, byte)) {
+			return ERR_NONE;
+		}
+	}
+	return journal->holder.byte != 0
+		       ? ERR_NONE
+		       : err_set(err, ERR_LIMIT, journal->path,
+				 "more than %d processes hold values in DNS", HOLDER_BYTE_MAX);
+}
+
+static int64_t duration_of(const struct lease_spec *lease)
+{
+	if (lease->duration_s < 0) {
+		return 0;
+	}
+	return lease->duration_s < LEASE_MAX_S ? lease->duration_s : LEASE_MAX_S;
+}
+
+static enum err_code grant(struct journal *journal, int64_t value_id,
+			   const struct lease_spec *lease, int64_t *out, struct err *err)
+{
+	bool process = lease->kind == LEASE_PROCESS;
+	struct query query;
+	enum err_code code = process ? take_holder(journal, err) : ERR_NONE;
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	query_begin(&query, journal, SQL_LEASE);
+	query_int(&query, value_id);
+	query_int(&query, lease->kind);
+	query_int(&query, process ? journal->holder.byte : 0);
+	query_int(&query, journal->now_s);
+	query_int(&query, process ? 0 : journal->now_s + duration_of(lease));
+	query_text(&query, lease->requester);
+	code = query_run(&query, err);
+	if (code == ERR_NONE) {
+		*out = sqlite3_last_insert_rowid(journal->db);
+	}
+	return code;
+}
+
+static enum err_code let_go(struct planning *planning, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < planning->plan->let_go_count && code == ERR_NONE; i++) {
+		struct query query;
+
+		query_begin(&query, planning->journal, SQL_LET_GO);
+		query_int(&query, planning->plan->let_go[i]);
+		code = query_run(&query, err);
+	}
+	return code;
+}
+
+/* ---- wants ----------------------------------------------------------------------------------- */
+
+/* The row of a want as it is; *value_id stays 0 where there is none. */
+static enum err_code find(struct planning *planning, const struct journal_want *want,
+			  struct journal_row *row, int64_t *value_id, struct err *err)
+{
+	struct query query;
+	bool found = false;
+	enum err_code code;
+
+	query_begin(&query, planning->journal, SQL_FIND);
+	query_text(&query, planning->plan->zone);
+	query_text(&query, planning->plan->provider_conf);
+	query_text(&query, want->owner);
+	query_text(&query, want->value);
+	code = query_step(&query, &found, err);
+	if (code == ERR_NONE && found) {
+		row_read(row, &query);
+		*value_id = sqlite3_column_int64(query.stmt, ROW_ID_COLUMN);
+	}
+	query_end(&query);
+	return code;
+}
+
+static enum err_code insert(struct planning *planning, const struct journal_want *want,
+			    struct err *err)
+{
+	const struct journal_plan *plan = planning->plan;
+	struct query query;
+
+	query_begin(&query, planning->journal, SQL_INSERT);
+	query_int(&query, planning->next_ticket++);
+	query_text(&query, want->owner);
+	query_text(&query, want->value);
+	query_text(&query, plan->zone);
+	query_text(&query, want->view);
+	query_text(&query, plan->provider);
+	query_text(&query, plan->provider_conf);
+	query_int(&query, want->ttl_s);
+	query_int(&query, planning->journal->now_s);
+	return query_run(&query, err);
+}
+
+static enum err_code give_ticket(struct planning *planning, enum sql_id id, int64_t value_id,
+				 struct journal_row *row, struct err *err)
+{
+	struct query query;
+
+	row->id = planning->next_ticket++;
+	query_begin(&query, planning->journal, id);
+	query_int(&query, row->id);
+	query_int(&query, value_id);
+	return query_run(&query, err);
+}
+
+static bool of_this_plan(const struct planning *planning, const struct journal_row *row)
+{
+	return row->id >= planning->first_ticket && row->id < planning->next_ticket;
+}
+
+/*
+ * APPLIED: it is in DNS and stays. Anything else is added by this plan, once, however many
+ * want it: also what another process is said to have added, for its result is not written
+ * yet; adding is idempotent.
+ */
+static enum err_code want(struct planning *planning, const struct journal_want *want,
+			  struct err *err)
+{
+	struct journal_row *row = row_add(&planning->call->wanted);
+	int64_t value_id = 0;
+	enum err_code code = find(planning, want, row, &value_id, err);
+
+	if (code == ERR_NONE && value_id == 0) {
+		code = insert(planning, want, err);
+		if (code == ERR_NONE) {
+			code = find(planning, want, row, &value_id, err);
+		}
+	} else if (code == ERR_NONE && row->state != JOURNAL_APPLIED &&
+		   !of_this_plan(planning, row)) {
+		row->state = JOURNAL_WANTED;
+		code = give_ticket(planning, SQL_WANT_AGAIN, value_id, row, err);
+	}
+	if (code == ERR_NONE) {
+		code = grant(planning->journal, value_id, &want->lease, &row->lease_id, err);
+	}
+	return code;
+}
+
+/* ---- what nobody holds any more ------------------------------------------------------------ */
+
+static enum err_code bury_leases(struct planning *planning, struct err *err)
+{
+	struct query query;
+
+	query_begin(&query, planning->journal, SQL_BURY);
+	query_text(&query, planning->plan->zone);
+	query_text(&query, planning->plan->provider_conf);
+	return query_run(&query, err);
+}
+
+/* Newest first: what this plan lets go is among them, however many dead ones there are. */
+static enum err_code retract(struct planning *planning, struct err *err)
+{
+	struct row_list *rows = &planning->call->rows;
+	int64_t *ids = xcalloc(JOURNAL_PLAN_MAX, sizeof(*ids));
+	struct query query;
+	bool more = false;
+	enum err_code code;
+
+	query_begin(&query, planning->journal, SQL_RETRACTABLE);
+	query_text(&query, planning->plan->zone);
+	query_text(&query, planning->plan->provider_conf);
+	query_int(&query, JOURNAL_PLAN_MAX);
+	while ((code = query_step(&query, &more, err)) == ERR_NONE && more) {
+		ids[rows->count] = sqlite3_column_int64(query.stmt, ROW_ID_COLUMN);
+		row_read(row_add(rows), &query);
+	}
+	query_end(&query);
+	for (size_t i = 0; i < rows->count && code == ERR_NONE; i++) {
+		rows->item[i].state = JOURNAL_RETRACTING;
+		code = give_ticket(planning, SQL_RETRACT, ids[i], &rows->item[i], err);
+	}
+	free(ids);
+	return code;
+}
+
+/* ---- the call ----------------------------------------------------------------------------------- */
+
+static enum err_code plan_run(struct journal_call *call, struct err *err)
+{
+	struct planning planning = {
+		.journal = call->journal,
+		.plan = &call->plan,
+		.call = call,
+	};
+	enum err_code code = plan_check(&call->plan, err);
+	struct query clock;
+	uint64_t draw;
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	world_random(call->journal->world, &draw, sizeof(draw));
+	planning.first_ticket = (int64_t)(draw & TICKET_RANDOM) * TICKET_PLACES;
+	planning.next_ticket = planning.first_ticket;
+	query_begin(&clock, call->journal, SQL_CLOCK);
+	query_int(&clock, call->journal->now_s);
+	code = query_run(&clock, err);
+	if (code == ERR_NONE) {
+		code = let_go(&planning, err);
+	}
+	for (size_t i = 0; i < call->plan.want_count && code == ERR_NONE; i++) {
+		code = want(&planning, &call->plan.wants[i], err);
+	}
+	if (code == ERR_NONE) {
+		code = bury_leases(&planning, err);
+	}
+	if (code == ERR_NONE) {
+		code = retract(&planning, err);
+	}
+	return code;
+}
+
+static void plan_report(struct journal_call *call, const struct err *err)
+{
+	struct journal_planned planned = {
+		.wanted = call->wanted.item,
+		.wanted_count = call->wanted.count,
+		.retract = call->rows.item,
+		.retract_count = call->rows.count,
+	};
+
+	call->plan_done(call->arg, err, err ? NULL : &planned);
+}
+
+static const struct call_kind plan_kind = {
+	.writes = true,
+	.run = plan_run,
+	.report = plan_report,
+};
+
+struct journal_call *journal_plan_start(struct journal *journal, const struct journal_plan *plan,
+					journal_plan_done *done, void *arg)
+{
+	struct journal_call *call = call_new(journal, &plan_kind);
+
+	plan_copy(&call->plan, plan);
+	call->plan_done = done;
+	call->arg = arg;
+	return call;
+}

@@ -1,0 +1,136 @@
+/* A lineage: the certificates that followed one another under one name. */
+#include "lineage_internal.h"
+
+#include "folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+
+#define CERTS "certs"
+#define LOCK_FILE "lock"
+
+enum err_code lineage_open(const char *state, const char *name, struct lineage **out,
+			   struct err *err)
+{
+	struct lineage *lineage = NULL;
+	char *certs = path_join(state, CERTS);
+	char *folder = path_join(certs, name);
+	char *real = NULL;
+	enum err_code code = store_name_check("certificate", name, err);
+
+	if (code == ERR_NONE) {
+		code = folder_make(certs, 0755, err);
+	}
+	if (code == ERR_NONE) {
+		code = folder_make(folder, 0700, err);
+	}
+	if (code != ERR_NONE) {
+		goto out;
+	}
+	real = realpath(folder, NULL);
+	if (!real) {
+		code = err_set(err, ERR_IO, folder, "cannot be used: %s", strerror(errno));
+		goto out;
+	}
+	lineage = xcalloc(1, sizeof(*lineage));
+	lineage->name = xstrdup(name);
+	lineage->folder = xstrdup(real);
+	*out = lineage;
+out:
+	free(real);
+	free(certs);
+	free(folder);
+	return code;
+}
+
+void lineage_free(struct lineage *lineage)
+{
+	if (lineage) {
+		lock_release(lineage->lock);
+		free(lineage->name);
+		free(lineage->folder);
+		free(lineage);
+	}
+}
+
+enum err_code lineage_lock(struct lineage *lineage, struct err *err)
+{
+	char *path;
+	enum err_code code;
+
+	if (lineage->lock) {
+		return ERR_NONE;
+	}
+	path = path_join(lineage->folder, LOCK_FILE);
+	code = lock_try_file(path, &lineage->lock, err);
+	if (code == ERR_BUSY) {
+		code = err_set(err, ERR_BUSY, lineage->name,
+			       "another process is at work on this certificate and holds %s", path);
+	}
+	free(path);
+	return code;
+}
+
+const char *lineage_folder(const struct lineage *lineage)
+{
+	return lineage->folder;
+}
+
+enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err)
+{
+	char *path = path_join(lineage->folder, "current/fullchain.pem");
+	struct buf pem = BUF_INIT(CHAIN_PEM_MAX);
+	enum err_code code;
+
+	if (access(path, F_OK) != 0 && errno == ENOENT) {
+		code = err_set(err, ERR_NOT_FOUND, lineage->name, "there is no certificate yet");
+		goto out;
+	}
+	code = file_read(path, CHAIN_PEM_MAX, &pem, err);
+	if (code == ERR_NONE && chain_parse(pem.data, pem.len, out, err) != ERR_NONE) {
+		code = err_set(err, ERR_IO, path, "is not a chain of certificates any more");
+	}
+out:
+	buf_clear(&pem);
+	free(path);
+	return code;
+}
+
+/* ---- all of them -------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_names(DIR *dir, struct strlist *out)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		if (store_name_check("certificate", entry->d_name, NULL) == ERR_NONE &&
+		    (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)) {
+			strlist_add(out, entry->d_name);
+		}
+	}
+}
+
+enum err_code lineage_names(const char *state, struct strlist *out, struct err *err)
+{
+	char *certs = path_join(state, CERTS);
+	DIR *dir = opendir(certs);
+	size_t before = out->count;
+	enum err_code code = ERR_NONE;
+
+	if (dir) {
+		add_names(dir, out);
+		closedir(dir);
+	} else if (errno != ENOENT) {
+		code = err_set(err, ERR_IO, certs, "cannot be read: %s", strerror(errno));
+	}
+	if (out->count > before) {
+		qsort(out->item + before, out->count - before, sizeof(*out->item), by_name);
+	}
+	free(certs);
+	return code;
+}
