@@ -46,8 +46,7 @@ static void forget_idle_peers(struct dns_client *client)
 		struct dns_peer *peer = *link;
 		size_t last = (peer->sent_at + DNS_UDP_PER_S - 1) % DNS_UDP_PER_S;
 
-		if (peer->calls == 0 && !peer->tcp &&
-		    now_us - peer->sent_us[last] > PEER_IDLE_US) {
+		if (peer->calls == 0 && !peer->tcp && now_us - peer->sent_us[last] > PEER_IDLE_US) {
 			*link = peer->next;
 			client->peer_count--;
 			peer_free(peer);
@@ -118,8 +117,8 @@ int64_t call_left_us(const struct dns_call *call)
 void call_set_timer(struct dns_call *call, int64_t delay_us, world_fire *fire)
 {
 	world_timer_cancel(call->client->world, call->timer);
-	call->timer = world_timer_start(call->client->world, delay_us > 0 ? delay_us : 0, fire,
-					call);
+	call->timer =
+		world_timer_start(call->client->world, delay_us > 0 ? delay_us : 0, fire, call);
 }
 
 static void on_failed(void *arg)
@@ -172,9 +171,9 @@ enum verdict call_judge(struct dns_call *call, const uint8_t *wire, size_t len, 
 	if (refuses_edns(call, &header)) {
 		return VERDICT_NO_EDNS;
 	}
-	if (call->key && tsig_verify_reply(wire, len, call->key, &call->mac,
-					   world_wall_s(call->client->world), &hopeless,
-					   err) != ERR_NONE) {
+	if (call->key &&
+	    tsig_verify_reply(wire, len, call->key, &call->mac, world_wall_s(call->client->world),
+			      &hopeless, err) != ERR_NONE) {
 		return hopeless ? VERDICT_HOPELESS : VERDICT_UNBELIEVED;
 	}
 	switch (call->kind->accept(call, wire, len, err)) {

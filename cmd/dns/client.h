@@ -81,8 +81,8 @@ struct dns_call {
 	struct world_timer *timer;
 	struct world_dgram *dgram;
 	int udp_tries, tcp_tries;
-	bool hint_counts;    /* an error reply, unproven: TCP is asked next */
-	struct err hint;     /* the best explanation if nothing better comes */
+	bool hint_counts;          /* an error reply, unproven: TCP is asked next */
+	struct err hint;           /* the best explanation if nothing better comes */
 	struct dns_call *tcp_next; /* in the connection's list */
 	bool written;
 	int64_t asked_us; /* when it was given to the connection */

@@ -1,10 +1,10 @@
 #include "client.h"
 #include "source.h"
 
-#define LOOKUP_TRY_MS 3000  /* while there is another resolver to ask */
+#define LOOKUP_TRY_MS 3000 /* while there is another resolver to ask */
 #define LOOKUP_LAST_MS 12000
-#define SILENT_US 30000000  /* who was silent is asked last for so long */
-#define FAILURES_MAX 700    /* octets of the sentence */
+#define SILENT_US 30000000 /* who was silent is asked last for so long */
+#define FAILURES_MAX 700   /* octets of the sentence */
 
 struct dns_lookup {
 	struct dns_client *client;
@@ -124,8 +124,9 @@ static void fail(struct dns_lookup *lookup)
 	snprintf(subject, sizeof(subject), "%s of %.256s", dns_type_name(lookup->type),
 		 lookup->name);
 	if (lookup->failures.len == 0) {
-		err_set(&err, ERR_CONFIG, subject, "there is no resolver to ask; name one in the "
-						   "`resolvers` setting");
+		err_set(&err, ERR_CONFIG, subject,
+			"there is no resolver to ask; name one in the "
+			"`resolvers` setting");
 	} else {
 		err_set(&err, lookup->code, subject, "no resolver answered usefully (%s)",
 			buf_str(&lookup->failures));

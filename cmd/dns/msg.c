@@ -3,10 +3,18 @@
 #include <ldns/ldns.h>
 
 static const char *const rcode_names[] = {
-	[DNS_NOERROR] = "NOERROR",   [DNS_FORMERR] = "FORMERR", [DNS_SERVFAIL] = "SERVFAIL",
-	[DNS_NXDOMAIN] = "NXDOMAIN", [DNS_NOTIMP] = "NOTIMP",   [DNS_REFUSED] = "REFUSED",
-	[6] = "YXDOMAIN",	     [7] = "YXRRSET",		[8] = "NXRRSET",
-	[DNS_NOTAUTH] = "NOTAUTH",   [DNS_NOTZONE] = "NOTZONE", [16] = "BADVERS",
+	[DNS_NOERROR] = "NOERROR",
+	[DNS_FORMERR] = "FORMERR",
+	[DNS_SERVFAIL] = "SERVFAIL",
+	[DNS_NXDOMAIN] = "NXDOMAIN",
+	[DNS_NOTIMP] = "NOTIMP",
+	[DNS_REFUSED] = "REFUSED",
+	[6] = "YXDOMAIN",
+	[7] = "YXRRSET",
+	[8] = "NXRRSET",
+	[DNS_NOTAUTH] = "NOTAUTH",
+	[DNS_NOTZONE] = "NOTZONE",
+	[16] = "BADVERS",
 };
 
 const char *dns_rcode_name(unsigned rcode)
@@ -26,7 +34,7 @@ const char *dns_type_name(unsigned type)
 		unsigned type;
 		const char *name;
 	} names[] = {
-		{ DNS_TYPE_A, "A" },	     { DNS_TYPE_NS, "NS" },   { DNS_TYPE_CNAME, "CNAME" },
+		{ DNS_TYPE_A, "A" },         { DNS_TYPE_NS, "NS" },   { DNS_TYPE_CNAME, "CNAME" },
 		{ DNS_TYPE_SOA, "SOA" },     { DNS_TYPE_TXT, "TXT" }, { DNS_TYPE_AAAA, "AAAA" },
 		{ DNS_TYPE_DNAME, "DNAME" }, { DNS_TYPE_ANY, "ANY" },
 	};

@@ -211,8 +211,8 @@ static void advance(struct ns_find *find)
 		return;
 	}
 	if (!find->timer) {
-		find->timer = world_timer_start(find->client->world, grace_ms * 1000,
-						on_grace_over, find);
+		find->timer = world_timer_start(find->client->world, grace_ms * 1000, on_grace_over,
+						find);
 	}
 }
 
@@ -285,16 +285,15 @@ static void look_up(struct ns_slot *slot)
 	struct ns_find *find = slot->find;
 	const char *name = find->set->ns[slot - find->slot].name;
 
-	slot->lookup[0] = dns_lookup_start(find->client, find->source, name, DNS_TYPE_A, on_a,
-					   slot);
-	slot->lookup[1] = dns_lookup_start(find->client, find->source, name, DNS_TYPE_AAAA,
-					   on_aaaa, slot);
+	slot->lookup[0] =
+		dns_lookup_start(find->client, find->source, name, DNS_TYPE_A, on_a, slot);
+	slot->lookup[1] =
+		dns_lookup_start(find->client, find->source, name, DNS_TYPE_AAAA, on_aaaa, slot);
 }
 
 /* Addresses that an authority sent along are its own word; a resolver's
  * additional section may be a part only. */
-static bool use_additional(struct ns_find *find, struct name_server *ns,
-			   const struct dns_msg *msg)
+static bool use_additional(struct ns_find *find, struct name_server *ns, const struct dns_msg *msg)
 {
 	for (size_t i = 0; find->source->authority && i < msg->rr_count; i++) {
 		const struct dns_rr *rr = &msg->rr[i];
@@ -369,8 +368,8 @@ static void discover(struct ns_find *find)
 	const char *zone = find->set->zone;
 	const char *parent = name_parent(zone);
 
-	find->child = dns_lookup_start(find->client, find->source, zone, DNS_TYPE_NS, on_child,
-				       find);
+	find->child =
+		dns_lookup_start(find->client, find->source, zone, DNS_TYPE_NS, on_child, find);
 	/* One authority knows its own side alone, and the root is not asked. */
 	if (!find->source->authority && parent && strcmp(parent, ".") != 0) {
 		find->parent = ns_parent_start(find->client, find->source, zone, on_parent, find);

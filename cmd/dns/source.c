@@ -19,8 +19,8 @@ static bool add_doh(struct dns_source *source, const char *url)
 	if (source->doh_count >= SOURCE_MAX) {
 		return false;
 	}
-	source->doh_url = xreallocarray(source->doh_url, source->doh_count + 1,
-					sizeof(*source->doh_url));
+	source->doh_url =
+		xreallocarray(source->doh_url, source->doh_count + 1, sizeof(*source->doh_url));
 	source->doh_url[source->doh_count++] = xstrdup(url);
 	return true;
 }

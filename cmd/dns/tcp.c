@@ -209,8 +209,9 @@ static void refuse_peer(struct dns_tcp *tcp, struct dns_call *call, const struct
 
 	/* RFC 8945 s.5.3: close; what else waits here asks again elsewhere. */
 	tcp_stop(call);
-	err_set(&others, ERR_PROTOCOL, "", "the connection was closed after a reply that could "
-					   "not be believed");
+	err_set(&others, ERR_PROTOCOL, "",
+		"the connection was closed after a reply that could "
+		"not be believed");
 	abandon(tcp, &others, true);
 	call_finish(call, err);
 }
@@ -298,8 +299,9 @@ static void on_end(struct dns_tcp *tcp, const struct err *cause)
 	if (cause) {
 		err = *cause;
 	} else {
-		err_set(&err, ERR_NETWORK, "", "the server closed the TCP connection without an "
-					       "answer");
+		err_set(&err, ERR_NETWORK, "",
+			"the server closed the TCP connection without an "
+			"answer");
 	}
 	abandon(tcp, &err, tcp->state == TCP_OPEN);
 }

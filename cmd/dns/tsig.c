@@ -246,12 +246,13 @@ static enum err_code unsigned_reply(const uint8_t *wire, const struct tsig_key *
 			       "that answers for it?",
 			       key->name);
 	case DNS_REFUSED:
-		return err_set(err, ERR_DENIED, "",
-			       "REFUSED, without a signature: so PowerDNS answers a wrong secret, a "
-			       "wrong algorithm, a clock that is off, or a zone without "
-			       "TSIG-ALLOW-DNSUPDATE for key %s; other servers refuse this host's "
-			       "address",
-			       key->name);
+		return err_set(
+			err, ERR_DENIED, "",
+			"REFUSED, without a signature: so PowerDNS answers a wrong secret, a "
+			"wrong algorithm, a clock that is off, or a zone without "
+			"TSIG-ALLOW-DNSUPDATE for key %s; other servers refuse this host's "
+			"address",
+			key->name);
 	case DNS_NOTAUTH:
 		return err_set(err, ERR_DENIED, "",
 			       "NOTAUTH, without a signature: the server does not serve this zone "

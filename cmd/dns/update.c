@@ -75,8 +75,7 @@ static enum err_code add_change(struct buf *out, const struct dns_change *change
 	return ERR_NONE;
 }
 
-static enum err_code build(struct dns_call *call, const struct dns_update *update,
-			   struct err *err)
+static enum err_code build(struct dns_call *call, const struct dns_update *update, struct err *err)
 {
 	struct buf *out = &call->body;
 	enum err_code rc = ERR_NONE;
@@ -129,22 +128,23 @@ static enum err_code refusal(const struct dns_call *call, unsigned rcode, struct
 			       "allow-dnsupdate-from, TSIG-ALLOW-DNSUPDATE)",
 			       key);
 	case DNS_NOTAUTH:
-		return err_set(err, ERR_DENIED, "",
-			       "NOTAUTH: this server does not serve the zone as its primary (%s was "
-			       "used)%s",
-			       key,
-			       call->key ? "" : "; Knot also answers so when it wants a signature");
+		return err_set(
+			err, ERR_DENIED, "",
+			"NOTAUTH: this server does not serve the zone as its primary (%s was "
+			"used)%s",
+			key, call->key ? "" : "; Knot also answers so when it wants a signature");
 	case DNS_NOTZONE:
 		return err_set(err, ERR_DNS, "",
 			       "NOTZONE: the server does not see this name inside the zone (%s was "
 			       "used); is the zone's name right?",
 			       key);
 	case DNS_SERVFAIL:
-		return err_set(err, ERR_DNS, "",
-			       "SERVFAIL: the server could not make the change (%s was used): often "
-			       "a zone file or journal that it may not write, a frozen zone, or "
-			       "more than 100 records at one name; its log says which",
-			       key);
+		return err_set(
+			err, ERR_DNS, "",
+			"SERVFAIL: the server could not make the change (%s was used): often "
+			"a zone file or journal that it may not write, a frozen zone, or "
+			"more than 100 records at one name; its log says which",
+			key);
 	case DNS_NOTIMP:
 		return err_set(err, ERR_DNS, "",
 			       "NOTIMP: the server does not do dynamic updates, or they are off "

@@ -77,7 +77,8 @@ void wire_name_text(const struct wire_name *name, char out[NAME_TEXT_MAX])
 			if (is_plain(octet)) {
 				out[at++] = (char)octet;
 			} else {
-				at += (size_t)snprintf(out + at, NAME_TEXT_MAX - at, "\\%03u", octet);
+				at += (size_t)snprintf(out + at, NAME_TEXT_MAX - at, "\\%03u",
+						       octet);
 			}
 		}
 	}

@@ -25,11 +25,11 @@ struct fake_query {
 	uint16_t type;
 	bool rd, edns;
 
-	struct buf reply;   /* empty: silence */
-	struct buf forged;  /* UDP: arrives 1 ms before reply */
-	int64_t delay_us;   /* 1 ms unless set */
-	bool refused;       /* UDP: ICMP; TCP: no connection, asked before any query */
-	bool close;         /* TCP: the server closes (after the reply) */
+	struct buf reply;  /* empty: silence */
+	struct buf forged; /* UDP: arrives 1 ms before reply */
+	int64_t delay_us;  /* 1 ms unless set */
+	bool refused;      /* UDP: ICMP; TCP: no connection, asked before any query */
+	bool close;        /* TCP: the server closes (after the reply) */
 	int http_status;
 	const char *http_type;
 };
@@ -389,9 +389,9 @@ static inline void fake_end_event(struct fake_event *event)
 			      event->kind == FAKE_DATA ? NULL : &refused);
 		return;
 	}
-	in.event = event->kind == FAKE_OPEN ? WORLD_STREAM_OPEN :
-		   event->kind == FAKE_DATA ? WORLD_STREAM_DATA :
-					      WORLD_STREAM_END;
+	in.event = event->kind == FAKE_OPEN   ? WORLD_STREAM_OPEN
+		   : event->kind == FAKE_DATA ? WORLD_STREAM_DATA
+					      : WORLD_STREAM_END;
 	end->stream_cb(end->arg, &in);
 }
 
@@ -486,11 +486,10 @@ static inline void fake_reply(struct fake_query *query, unsigned rcode, const ch
 	ldns_rr_set_class(question, LDNS_RR_CLASS_IN);
 	ldns_pkt_push_rr(pkt, LDNS_SECTION_QUESTION, question);
 	for (size_t i = 0; records && records[i]; i++) {
-		ldns_pkt_section section = strncmp(records[i], "AN ", 3) == 0 ?
-						   LDNS_SECTION_ANSWER :
-					   strncmp(records[i], "NS ", 3) == 0 ?
-						   LDNS_SECTION_AUTHORITY :
-						   LDNS_SECTION_ADDITIONAL;
+		ldns_pkt_section section = strncmp(records[i], "AN ", 3) == 0 ? LDNS_SECTION_ANSWER
+					   : strncmp(records[i], "NS ", 3) == 0
+						   ? LDNS_SECTION_AUTHORITY
+						   : LDNS_SECTION_ADDITIONAL;
 
 		fake_put(pkt, section, records[i] + 3);
 	}

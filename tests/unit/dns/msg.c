@@ -30,9 +30,10 @@ static struct dns_msg *parsed(const struct buf *wire)
 
 static void queries_are_plain(void **state)
 {
-	static const uint8_t expected[] = { 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 'a', 2, 'e',
-					    'x',  0,	0, 16, 0, 1, 0, 0, 41, 1232 >> 8, 1232 & 255,
-					    0,	  0,	0, 0, 0, 0 };
+	static const uint8_t expected[] = { 0x12, 0x34, 1, 0, 0,   1, 0,   0,         0,
+					    0,    0,    1, 1, 'a', 2, 'e', 'x',       0,
+					    0,    16,   0, 1, 0,   0, 41,  1232 >> 8, 1232 & 255,
+					    0,    0,    0, 0, 0,   0 };
 	struct buf wire;
 	struct fake_query query = query_of(&wire, "a.ex", DNS_TYPE_TXT);
 
@@ -156,8 +157,7 @@ static void empty_records_and_loops_are_refused_or_harmless(void **state)
 	}
 	assert_int_equal(msg_parse((const uint8_t *)loop, sizeof(loop) - 1, &msg, &err),
 			 ERR_PROTOCOL);
-	assert_int_equal(msg_parse((const uint8_t *)ns, sizeof(ns) - 1, &msg, &err),
-			 ERR_PROTOCOL);
+	assert_int_equal(msg_parse((const uint8_t *)ns, sizeof(ns) - 1, &msg, &err), ERR_PROTOCOL);
 }
 
 static void too_many_records_are_refused(void **state)

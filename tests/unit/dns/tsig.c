@@ -293,10 +293,8 @@ static void an_unsigned_reply_is_a_hint_at_most(void **state)
 		enum err_code code;
 		const char *part;
 	} cases[] = {
-		{ '0', ERR_PROTOCOL, "not signed" },
-		{ '3', ERR_PROTOCOL, "not signed" },
-		{ '5', ERR_DENIED, "PowerDNS" },
-		{ '9', ERR_DENIED, "primary" },
+		{ '0', ERR_PROTOCOL, "not signed" }, { '3', ERR_PROTOCOL, "not signed" },
+		{ '5', ERR_DENIED, "PowerDNS" },     { '9', ERR_DENIED, "primary" },
 		{ '2', ERR_DENIED, "SERVFAIL" },
 	};
 	struct tsig_key key = key_for("k256.test", MAC_SHA256);
@@ -304,7 +302,8 @@ static void an_unsigned_reply_is_a_hint_at_most(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		char hex[] = "4a44a8000001000000000000" "0265780000060001";
+		char hex[] = "4a44a8000001000000000000"
+			     "0265780000060001";
 		struct buf reply;
 		bool hopeless = true;
 		struct err err;

@@ -85,12 +85,12 @@ static void update(struct scene *scene, const char *zone, const struct dns_chang
 static void adds_and_deletes_are_encoded_as_the_rfc_says(void **state)
 {
 	static const uint8_t expected[] = {
-		0x28, 0x00, 0, 1, 0, 0, 0, 2, 0, 0,		/* UPDATE, RD 0; 1 0 2 0 */
-		2, 'e', 'x', 0, 0, 6, 0, 1,			/* zone ex, SOA, IN */
-		1, 'a', 2, 'e', 'x', 0, 0, 16, 0, 1,		/* a.ex TXT IN */
-		0, 0, 0, 60, 0, 3, 2, 'v', '1',			/* TTL 60, "v1" */
-		1, 'a', 2, 'e', 'x', 0, 0, 16, 0, 254,		/* a.ex TXT NONE */
-		0, 0, 0, 0, 0, 4, 3, 'o', 'l', 'd',		/* TTL 0, "old" */
+		0x28, 0x00, 0,   1,   0,   0, 0, 2,   0,   0,   /* UPDATE, RD 0; 1 0 2 0 */
+		2,    'e',  'x', 0,   0,   6, 0, 1,             /* zone ex, SOA, IN */
+		1,    'a',  2,   'e', 'x', 0, 0, 16,  0,   1,   /* a.ex TXT IN */
+		0,    0,    0,   60,  0,   3, 2, 'v', '1',      /* TTL 60, "v1" */
+		1,    'a',  2,   'e', 'x', 0, 0, 16,  0,   254, /* a.ex TXT NONE */
+		0,    0,    0,   0,   0,   4, 3, 'o', 'l', 'd', /* TTL 0, "old" */
 	};
 	static const struct dns_change changes[] = {
 		{ .add = true, .owner = "a.ex", .value = "v1", .ttl_s = 60 },
@@ -173,7 +173,7 @@ static void every_refusal_has_its_sentence(void **state)
 		enum err_code code;
 		const char *part;
 	} cases[] = {
-		{ DNS_REFUSED, ERR_DENIED, "policy" },	 { DNS_NOTAUTH, ERR_DENIED, "primary" },
+		{ DNS_REFUSED, ERR_DENIED, "policy" },       { DNS_NOTAUTH, ERR_DENIED, "primary" },
 		{ DNS_NOTZONE, ERR_DNS, "inside the zone" }, { DNS_SERVFAIL, ERR_DNS, "log" },
 		{ DNS_NOTIMP, ERR_DNS, "dynamic updates" },  { 7, ERR_DNS, "YXRRSET" },
 	};
