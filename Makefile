@@ -165,9 +165,9 @@ unit: $(UNITS)
 	$(Q)tests/tap -j $(JOBS) $(UNITS)
 
 unit-%: FORCE
-	$(Q)$(MAKE) --no-print-directory $(filter $(OUT)/obj/cmd/$*/%,$(OBJECTS))
-	$(Q)$(MAKE) --no-print-directory -sk objects >/dev/null 2>&1 || true
-	$(Q)$(MAKE) --no-print-directory LOOSE=1 $(filter $(OUT)/unit/$*/%,$(UNITS))
+	$(Q)$(MAKE) -s libraries $(filter $(OUT)/obj/cmd/$*/% $(OUT)/obj/$*/%,$(OBJECTS))
+	$(Q)$(MAKE) -sk objects >/dev/null 2>&1 || true
+	$(Q)$(MAKE) -s LOOSE=1 libraries $(filter $(OUT)/unit/$*/%,$(UNITS))
 	$(Q)tests/tap -j $(JOBS) $(filter $(OUT)/unit/$*/%,$(UNITS))
 
 sim: $(OUT)/sim
