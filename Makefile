@@ -89,7 +89,7 @@ link = $(CC) $(DNS01_CFLAGS) $(CFLAGS) $(DNS01_LDFLAGS) $(LDFLAGS)
 
 # ---- targets --------------------------------------------------------------------
 
-.PHONY: all check check-parts demo bench lint fuzz fuzz-run install dist sim clean unit e2e
+.PHONY: all check check-parts check-fast demo bench lint fuzz fuzz-run install dist sim clean unit e2e
 .PHONY: libraries objects FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -184,11 +184,15 @@ check:
 	$(Q)tests/peer/packages check
 	$(Q)$(MAKE) --no-print-directory check-parts
 
+run_sim := $(if $(SIM),--then "$(SIM) --seeds $(SEEDS)")
+run_e2e := $(if $(wildcard tests/e2e/run),--then tests/e2e/run)
+
 check-parts: $(PROGRAMS) $(UNITS) $(SIM)
-	$(Q)tests/tap -j $(JOBS) $(UNITS) \
-		$(if $(SIM),--then "$(SIM) --seeds $(SEEDS)") \
-		$(if $(wildcard tests/e2e/run),--then tests/e2e/run) \
-		--then "tests/lint/lint --tap"
+	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_sim) $(run_e2e) --then "tests/lint/lint --tap"
+
+# What needs no other server: for a second run with sanitizers.
+check-fast: $(UNITS) $(SIM)
+	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_sim)
 
 demo:
 	$(Q)tests/peer/packages demo
