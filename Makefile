@@ -51,7 +51,9 @@ OBJECTS := $(call objects,$(SOURCES))
 UNITS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SOURCES))
 SIM := $(if $(filter %/main.c,$(SIM_SOURCES)),$(OUT)/sim)
 FUZZERS := $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(FUZZ_SOURCES))
-ALL_OBJECTS := $(call objects,$(MAINS) $(SOURCES) $(UNIT_SOURCES) $(SIM_SOURCES) $(FUZZ_SOURCES))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(OUT)/replay/%,$(FUZZ_SOURCES))
+ALL_OBJECTS := $(call objects,$(MAINS) $(SOURCES) $(UNIT_SOURCES) $(SIM_SOURCES) \
+	$(FUZZ_SOURCES) tests/replay.c)
 
 ARCHIVE := $(OUT)/libdns01.a
 # The simulated world without its main: unit tests may use it.
@@ -159,6 +161,12 @@ $(OUT)/sim: $(OUT)/obj/tests/sim/main.o $(SIM_ARCHIVE) $(ARCHIVE)
 	$(call say,LINK,$@)
 	$(Q)$(link) -o $@ $^ $(LDLIBS)
 
+# What fuzzing found, once through each harness.
+$(OUT)/replay/%: $(OUT)/obj/tests/fuzz/%.o $(OUT)/obj/tests/replay.o $(ARCHIVE)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link) -o $@ $^ $(LDLIBS)
+
 objects: $(OBJECTS) $(call objects,$(SIM_SOURCES))
 
 unit: $(UNITS)
@@ -184,15 +192,17 @@ check:
 	$(Q)tests/peer/packages check
 	$(Q)$(MAKE) --no-print-directory check-parts
 
+run_replays := $(foreach replay,$(REPLAYS),--then "$(replay) tests/fuzz/$(notdir $(replay))")
 run_sim := $(if $(SIM),--then "$(SIM) --seeds $(SEEDS)")
 run_e2e := $(if $(wildcard tests/e2e/run),--then tests/e2e/run)
 
-check-parts: $(PROGRAMS) $(UNITS) $(SIM)
-	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_sim) $(run_e2e) --then "tests/lint/lint --tap"
+check-parts: $(PROGRAMS) $(UNITS) $(REPLAYS) $(SIM)
+	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_replays) $(run_sim) $(run_e2e) \
+		--then "tests/lint/lint --tap"
 
 # What needs no other server: for a second run with sanitizers.
-check-fast: $(UNITS) $(SIM)
-	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_sim)
+check-fast: $(UNITS) $(REPLAYS) $(SIM)
+	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_replays) $(run_sim)
 
 demo:
 	$(Q)tests/peer/packages demo
