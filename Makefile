@@ -235,12 +235,18 @@ $(OUT)/dns01.conf.5: $(OUT)/dns01
 
 put = install -D -m $(1) $(2) $(DESTDIR)$(PREFIX)/$(3)
 put_each = $(foreach file,$(wildcard $(1)),$(call put,644,$(file),$(2)/$(notdir $(file))) &&) :
+# Units name the program by its path.
+put_unit = sed 's|/usr/local/bin/|$(PREFIX)/bin/|' $(1) >$(OUT)/$(notdir $(1)) && \
+	$(call put,644,$(OUT)/$(notdir $(1)),lib/systemd/system/$(notdir $(1)))
 
 install: $(OUT)/dns01 $(OUT)/dns01.conf.5
 	$(Q)$(call put,755,$(OUT)/dns01,bin/dns01)
 	$(Q)$(call put,644,cmd/dns01/dns01.1,share/man/man1/dns01.1)
 	$(Q)$(call put,644,$(OUT)/dns01.conf.5,share/man/man5/dns01.conf.5)
-	$(Q)$(call put_each,contrib/systemd/*,lib/systemd/system)
+	$(Q)$(call put_each,contrib/systemd/*.timer contrib/systemd/*.socket,lib/systemd/system)
+	$(Q)$(foreach unit,$(wildcard contrib/systemd/*.service),$(call put_unit,$(unit)) &&) :
+	$(Q)$(call put,644,contrib/systemd/dns01.sysusers,lib/sysusers.d/dns01.conf)
+	$(Q)$(call put,644,contrib/systemd/dns01.tmpfiles,lib/tmpfiles.d/dns01.conf)
 	$(Q)$(call put_each,contrib/completion/dns01,share/bash-completion/completions)
 	$(Q)$(call put_each,contrib/completion/_dns01,share/zsh/site-functions)
 	$(Q)$(call put_each,contrib/completion/*.fish,share/fish/vendor_completions.d)
