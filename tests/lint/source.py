@@ -5,7 +5,6 @@ import re
 TOKEN = re.compile(
     r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]+([<\"])([^>\"]+)[>\"]", re.MULTILINE)
-CONTROL_BLOCK = re.compile(r"(\)|\belse|\bdo|:)\s*$")
 
 
 def blank(text):
@@ -91,14 +90,25 @@ def parse_head(head):
     return match.group(1), count - inside.endswith("...")
 
 
+def is_control(before):
+    """Whether a brace after this text opens a block of if, for, ...: not an initialiser."""
+    if not before.endswith(")"):
+        return bool(re.search(r"\b(else|do)$", before))
+    depth = 0
+    for offset in range(len(before) - 1, -1, -1):
+        depth += (before[offset] == ")") - (before[offset] == "(")
+        if depth == 0:
+            return before[:offset].rstrip()[-1:].isalnum()
+    return False
+
+
 def deepest(function):
     """The deepest nesting of control blocks, and its line."""
     first, body = function.body
     stack, best, line = [], 0, first
     for offset, char in enumerate(body):
         if char == "{":
-            control = bool(CONTROL_BLOCK.search(body[:offset])) if stack else False
-            stack.append(control)
+            stack.append(bool(stack) and is_control(body[:offset].rstrip()))
             if sum(stack) > best:
                 best, line = sum(stack), first + body.count("\n", 0, offset)
         elif char == "}" and stack:
