@@ -448,8 +448,9 @@ static void ask_next(struct route_call *call)
 
 	asked_name(call, name);
 	if (!scope_asks_servers(call->scope)) {
-		call->lookup = dns_lookup_start(router->args.dns, scope_source(call->scope), name,
-						DNS_TYPE_SOA, on_lookup, call);
+		call->lookup = dns_lookup_start(router->args.dns, scope_source(call->scope),
+						&(struct dns_question){ name, DNS_TYPE_SOA },
+						on_lookup, call);
 		return;
 	}
 	do {

@@ -179,7 +179,8 @@ static void ask_owner(struct watch_server *server, size_t owner, enum dns_transp
 	timeline->questions++;
 	server->left++;
 	if (server->resolver.resolver_count + server->resolver.doh_count > 0) {
-		question->lookup = dns_lookup_start(dns, &server->resolver, name, DNS_TYPE_TXT,
+		question->lookup = dns_lookup_start(dns, &server->resolver,
+						    &(struct dns_question){ name, DNS_TYPE_TXT },
 						    on_answer, question);
 		return;
 	}

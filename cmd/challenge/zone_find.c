@@ -243,8 +243,13 @@ static void find_servers(struct zone_find *find)
 		return;
 	}
 	find->state = FIND_SERVERS;
-	find->ns = ns_find_start(find->scope->router->args.dns, find_source(find), find->zone,
-				 settings ? &settings->servers : &none, on_servers, find);
+	find->ns = ns_find_start(find->scope->router->args.dns,
+				 &(struct ns_search){
+					 .source = find_source(find),
+					 .zone = find->zone,
+					 .servers = settings ? &settings->servers : &none,
+				 },
+				 on_servers, find);
 }
 
 static void on_cut(void *arg, const struct err *err, const char *zone)

@@ -159,6 +159,12 @@ static bool refuses_edns(const struct dns_call *call, const struct wire_header *
 
 enum verdict call_judge(struct dns_call *call, const uint8_t *wire, size_t len, struct err *err)
 {
+	struct tsig_reply reply = {
+		.wire = wire,
+		.len = len,
+		.request = &call->mac,
+		.now_s = world_wall_s(call->client->world),
+	};
 	struct wire_header header;
 	bool hopeless = false;
 
@@ -171,9 +177,7 @@ enum verdict call_judge(struct dns_call *call, const uint8_t *wire, size_t len, 
 	if (refuses_edns(call, &header)) {
 		return VERDICT_NO_EDNS;
 	}
-	if (call->key &&
-	    tsig_verify_reply(wire, len, call->key, &call->mac, world_wall_s(call->client->world),
-			      &hopeless, err) != ERR_NONE) {
+	if (call->key && tsig_verify_reply(&reply, call->key, &hopeless, err) != ERR_NONE) {
 		return hopeless ? VERDICT_HOPELESS : VERDICT_UNBELIEVED;
 	}
 	switch (call->kind->accept(call, wire, len, err)) {

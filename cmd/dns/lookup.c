@@ -187,14 +187,15 @@ static void on_nobody(void *arg)
 }
 
 struct dns_lookup *dns_lookup_start(struct dns_client *client, const struct dns_source *source,
-				    const char *name, uint16_t type, dns_ask_done *done, void *arg)
+				    const struct dns_question *question, dns_ask_done *done,
+				    void *arg)
 {
 	struct dns_lookup *lookup = xcalloc(1, sizeof(*lookup));
 
 	lookup->client = client;
 	lookup->source = source;
-	lookup->name = xstrdup(name);
-	lookup->type = type;
+	lookup->name = xstrdup(question->name);
+	lookup->type = question->type;
 	lookup->done = done;
 	lookup->arg = arg;
 	buf_init(&lookup->failures, FAILURES_MAX);

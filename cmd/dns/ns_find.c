@@ -285,10 +285,11 @@ static void look_up(struct ns_slot *slot)
 	struct ns_find *find = slot->find;
 	const char *name = find->set->ns[slot - find->slot].name;
 
-	slot->lookup[0] =
-		dns_lookup_start(find->client, find->source, name, DNS_TYPE_A, on_a, slot);
+	slot->lookup[0] = dns_lookup_start(find->client, find->source,
+					   &(struct dns_question){ name, DNS_TYPE_A }, on_a, slot);
 	slot->lookup[1] =
-		dns_lookup_start(find->client, find->source, name, DNS_TYPE_AAAA, on_aaaa, slot);
+		dns_lookup_start(find->client, find->source,
+				 &(struct dns_question){ name, DNS_TYPE_AAAA }, on_aaaa, slot);
 }
 
 /* Addresses that an authority sent along are its own word; a resolver's
@@ -368,8 +369,8 @@ static void discover(struct ns_find *find)
 	const char *zone = find->set->zone;
 	const char *parent = name_parent(zone);
 
-	find->child =
-		dns_lookup_start(find->client, find->source, zone, DNS_TYPE_NS, on_child, find);
+	find->child = dns_lookup_start(find->client, find->source,
+				       &(struct dns_question){ zone, DNS_TYPE_NS }, on_child, find);
 	/* One authority knows its own side alone, and the root is not asked. */
 	if (!find->source->authority && parent && strcmp(parent, ".") != 0) {
 		find->parent = ns_parent_start(find->client, find->source, zone, on_parent, find);
@@ -432,20 +433,19 @@ static void configure(struct ns_find *find, const struct strlist *servers)
 	}
 }
 
-struct ns_find *ns_find_start(struct dns_client *client, const struct dns_source *source,
-			      const char *zone, const struct strlist *servers, ns_set_done *done,
-			      void *arg)
+struct ns_find *ns_find_start(struct dns_client *client, const struct ns_search *search,
+			      ns_set_done *done, void *arg)
 {
 	struct ns_find *find = xcalloc(1, sizeof(*find));
 
 	find->client = client;
-	find->source = source;
+	find->source = search->source;
 	find->set = xcalloc(1, sizeof(*find->set));
-	find->set->zone = xstrdup(zone);
+	find->set->zone = xstrdup(search->zone);
 	find->done = done;
 	find->arg = arg;
-	if (servers && servers->count > 0) {
-		configure(find, servers);
+	if (search->servers && search->servers->count > 0) {
+		configure(find, search->servers);
 	} else {
 		discover(find);
 	}

@@ -186,8 +186,10 @@ static void find_addresses(struct ns_parent *parent, const struct dns_msg *msg)
 			struct parent_lookup *slot = &parent->address[2 * found + k];
 
 			slot->parent = parent;
-			slot->lookup = dns_lookup_start(parent->client, parent->source, rr->target,
-							types[k], on_address, slot);
+			slot->lookup =
+				dns_lookup_start(parent->client, parent->source,
+						 &(struct dns_question){ rr->target, types[k] },
+						 on_address, slot);
 		}
 		found++;
 	}
@@ -221,8 +223,9 @@ static void on_names(void *arg, const struct err *err, const struct dns_msg *msg
 
 static void ask_names(struct ns_parent *parent)
 {
-	parent->naming = dns_lookup_start(parent->client, parent->source, parent->parent,
-					  DNS_TYPE_NS, on_names, parent);
+	parent->naming = dns_lookup_start(parent->client, parent->source,
+					  &(struct dns_question){ parent->parent, DNS_TYPE_NS },
+					  on_names, parent);
 }
 
 struct ns_parent *ns_parent_start(struct dns_client *client, const struct dns_source *source,

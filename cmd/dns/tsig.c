@@ -329,19 +329,18 @@ static enum err_code check_signed(const struct tsig_rr *rr, const struct tsig_ke
 	return ERR_NONE;
 }
 
-enum err_code tsig_verify_reply(const uint8_t *wire, size_t len, const struct tsig_key *key,
-				const struct tsig_mac *request, int64_t now_s, bool *hopeless,
-				struct err *err)
+enum err_code tsig_verify_reply(const struct tsig_reply *reply, const struct tsig_key *key,
+				bool *hopeless, struct err *err)
 {
 	struct tsig_rr rr;
 
 	*hopeless = false;
-	switch (find_tsig(wire, len, &rr)) {
+	switch (find_tsig(reply->wire, reply->len, &rr)) {
 	case FOUND_BROKEN:
 		return err_set(err, ERR_PROTOCOL, "",
 			       "the reply is malformed, or its TSIG record is not alone and last");
 	case FOUND_NONE:
-		return unsigned_reply(wire, key, err);
+		return unsigned_reply(reply->wire, key, err);
 	case FOUND_TSIG:
 		break;
 	}
@@ -353,7 +352,7 @@ enum err_code tsig_verify_reply(const uint8_t *wire, size_t len, const struct ts
 	}
 	if (rr.mac_len == 0 && rr.error != TSIG_NO_ERROR) {
 		*hopeless = true;
-		return refused_signature(&rr, key, now_s, err);
+		return refused_signature(&rr, key, reply->now_s, err);
 	}
 	if (rr.mac_len != mac_len(key->alg)) {
 		return err_set(err, ERR_PROTOCOL, "",
@@ -361,11 +360,11 @@ enum err_code tsig_verify_reply(const uint8_t *wire, size_t len, const struct ts
 			       "not accepted",
 			       rr.mac_len, tsig_alg_name(key->alg), mac_len(key->alg));
 	}
-	if (!mac_matches(wire, &rr, key, request)) {
+	if (!mac_matches(reply->wire, &rr, key, reply->request)) {
 		return err_set(err, ERR_PROTOCOL, "",
 			       "the reply's signature is wrong: it was forged or altered, or the "
 			       "secret of key %s is not the server's",
 			       key->name);
 	}
-	return check_signed(&rr, key, now_s, hopeless, err);
+	return check_signed(&rr, key, reply->now_s, hopeless, err);
 }

@@ -234,16 +234,21 @@ static enum err_code read_clauses(struct key_reader *reader, bool allow_sha1, st
 	return rc;
 }
 
-enum err_code tsig_key_parse(const char *text, size_t len, const char *source, bool allow_sha1,
-			     struct tsig_key **out, struct err *err)
+enum err_code tsig_key_parse(const struct tsig_key_text *from, struct tsig_key **out,
+			     struct err *err)
 {
-	struct key_reader reader = { .at = text, .end = text + len, .source = source, .line = 1 };
+	struct key_reader reader = {
+		.at = from->text,
+		.end = from->text + from->len,
+		.source = from->source,
+		.line = 1,
+	};
 	struct tsig_key *key = xcalloc(1, sizeof(*key));
 	enum err_code rc;
 
 	rc = read_name(&reader, key, err);
 	if (rc == ERR_NONE) {
-		rc = read_clauses(&reader, allow_sha1, key, err);
+		rc = read_clauses(&reader, from->allow_sha1, key, err);
 	}
 	if (rc == ERR_NONE && !expect_mark(&reader, ";")) {
 		rc = bad_key(&reader, err, "a ';' is missing after '}'");
@@ -268,7 +273,14 @@ enum err_code tsig_key_load(const char *path, bool allow_sha1, struct tsig_key *
 
 	rc = file_read_secret(path, KEY_FILE_MAX, &text, err);
 	if (rc == ERR_NONE) {
-		rc = tsig_key_parse(buf_str(&text), text.len, path, allow_sha1, out, err);
+		rc = tsig_key_parse(
+			&(struct tsig_key_text){
+				.text = buf_str(&text),
+				.len = text.len,
+				.source = path,
+				.allow_sha1 = allow_sha1,
+			},
+			out, err);
 		buf_wipe(&text);
 	}
 	return rc;

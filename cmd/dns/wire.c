@@ -55,11 +55,18 @@ static uint8_t lower(uint8_t octet)
 	return octet >= 'A' && octet <= 'Z' ? octet + ('a' - 'A') : octet;
 }
 
-/* RFC 1035 s.5.1: what has a meaning in a zone file must not stand bare, and
- * the dot must not, or splitting the text at dots would be wrong. */
+/* What name_parse takes bare; all else is \DDD, so that each name has one text
+ * and may be split at dots. */
 static bool is_plain(uint8_t octet)
 {
-	return octet > 0x20 && octet < 0x7f && !strchr(".\\\"();@$", octet);
+	return (octet >= 'a' && octet <= 'z') || (octet >= '0' && octet <= '9') || octet == '-' ||
+	       octet == '_';
+}
+
+/* The asterisk of a wildcard (RFC 4592 s.2.1.1), which is the first label. */
+static bool is_wildcard(const struct wire_name *name)
+{
+	return name->len > 3 && name->data[0] == 1 && name->data[1] == '*';
 }
 
 void wire_name_text(const struct wire_name *name, char out[NAME_TEXT_MAX])
@@ -74,7 +81,7 @@ void wire_name_text(const struct wire_name *name, char out[NAME_TEXT_MAX])
 		for (size_t i = 1; i <= name->data[pos]; i++) {
 			uint8_t octet = lower(name->data[pos + i]);
 
-			if (is_plain(octet)) {
+			if (is_plain(octet) || (pos == 0 && is_wildcard(name))) {
 				out[at++] = (char)octet;
 			} else {
 				at += (size_t)snprintf(out + at, NAME_TEXT_MAX - at, "\\%03u",

@@ -191,7 +191,8 @@ static void on_answer(void *arg, const struct err *err, const struct dns_msg *ms
 /* At most one question per label; a name has at most 127. */
 static void ask(struct zone_cut *cut)
 {
-	cut->lookup = dns_lookup_start(cut->client, cut->source, cut->label, DNS_TYPE_SOA,
+	cut->lookup = dns_lookup_start(cut->client, cut->source,
+				       &(struct dns_question){ cut->label, DNS_TYPE_SOA },
 				       on_answer, cut);
 }
 

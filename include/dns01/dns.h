@@ -107,8 +107,15 @@ struct tsig_key {
  */
 enum err_code tsig_key_load(const char *path, bool allow_sha1, struct tsig_key **out,
 			    struct err *err) MUST_CHECK;
-enum err_code tsig_key_parse(const char *text, size_t len, const char *source, bool allow_sha1,
-			     struct tsig_key **out, struct err *err) MUST_CHECK;
+/* The same for text that is here already; source is named in errors. */
+struct tsig_key_text {
+	const char *text;
+	size_t len;
+	const char *source;
+	bool allow_sha1;
+};
+enum err_code tsig_key_parse(const struct tsig_key_text *from, struct tsig_key **out,
+			     struct err *err) MUST_CHECK;
 void tsig_key_free(struct tsig_key *key);    /* wipes; NULL is fine */
 const char *tsig_alg_name(enum mac_alg alg); /* "hmac-sha256" */
 bool tsig_alg_parse(const char *text, enum mac_alg *out);
@@ -129,9 +136,14 @@ enum err_code tsig_sign(struct buf *wire, const struct tsig_key *key, int64_t no
  * is true when waiting for a better reply is pointless (an error reply about
  * our own signature), false when it may be a forgery and the true one may come.
  */
-enum err_code tsig_verify_reply(const uint8_t *wire, size_t len, const struct tsig_key *key,
-				const struct tsig_mac *request, int64_t now_s, bool *hopeless,
-				struct err *err) MUST_CHECK;
+struct tsig_reply {
+	const uint8_t *wire;
+	size_t len;
+	const struct tsig_mac *request; /* what tsig_sign kept */
+	int64_t now_s;
+};
+enum err_code tsig_verify_reply(const struct tsig_reply *reply, const struct tsig_key *key,
+				bool *hopeless, struct err *err) MUST_CHECK;
 
 /* ---- asking: one client for a process ----------------------------------- */
 
@@ -221,9 +233,14 @@ void dns_source_clear(struct dns_source *source);
 /* One question to the first of source that answers usefully (SERVFAIL, REFUSED and
  * silence try the next); of an authority any answer is handed on. Keeps source
  * until done. */
+struct dns_question {
+	const char *name;
+	uint16_t type;
+};
 struct dns_lookup;
 struct dns_lookup *dns_lookup_start(struct dns_client *client, const struct dns_source *source,
-				    const char *name, uint16_t type, dns_ask_done *done, void *arg);
+				    const struct dns_question *question, dns_ask_done *done,
+				    void *arg);
 void dns_lookup_cancel(struct dns_lookup *lookup);
 
 /*
@@ -259,11 +276,15 @@ void ns_set_free(struct ns_set *set);
 /* done takes set. */
 typedef void ns_set_done(void *arg, const struct err *err, struct ns_set *set);
 struct ns_find;
-/* servers: the zone's `servers` setting (names or addresses with port), which
- * then are the whole set; NULL or empty: discovery. Keeps source until done. */
-struct ns_find *ns_find_start(struct dns_client *client, const struct dns_source *source,
-			      const char *zone, const struct strlist *servers, ns_set_done *done,
-			      void *arg);
+struct ns_search {
+	const struct dns_source *source; /* kept until done */
+	const char *zone;
+	/* The zone's `servers` setting (names, or addresses with port), which then are
+	 * the whole set; NULL or empty: discovery. */
+	const struct strlist *servers;
+};
+struct ns_find *ns_find_start(struct dns_client *client, const struct ns_search *search,
+			      ns_set_done *done, void *arg);
 void ns_find_cancel(struct ns_find *find);
 
 #endif

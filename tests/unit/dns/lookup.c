@@ -64,7 +64,8 @@ static void look_up(struct scene *scene)
 	size_t before = scene->done;
 
 	scene->asked[0] = '\0';
-	dns_lookup_start(scene->client, &scene->source, "a.ex", DNS_TYPE_TXT, on_done, scene);
+	dns_lookup_start(scene->client, &scene->source,
+			 &(struct dns_question){ "a.ex", DNS_TYPE_TXT }, on_done, scene);
 	assert_int_equal(scene->done, before);
 	fake_run(&scene->world);
 	assert_int_equal(scene->done, before + 1);
@@ -233,8 +234,9 @@ static void a_cancelled_lookup_says_nothing(void **state)
 		struct dns_lookup *lookup;
 
 		scene_init(&scene, i ? https_answers : first_fails, who[i], NULL);
-		lookup = dns_lookup_start(scene.client, &scene.source, "a.ex", DNS_TYPE_TXT,
-					  on_done, &scene);
+		lookup = dns_lookup_start(scene.client, &scene.source,
+					  &(struct dns_question){ "a.ex", DNS_TYPE_TXT }, on_done,
+					  &scene);
 		dns_lookup_cancel(lookup);
 		fake_run(&scene.world);
 		assert_int_equal(scene.done, 0);

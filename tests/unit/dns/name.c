@@ -129,9 +129,12 @@ static void special_octets_are_escaped_in_one_way(void **state)
 	(void)state;
 	assert_string_equal(parsed("a\\.b.example"), "a\\046b.example");
 	assert_string_equal(parsed("a\\046b.example"), "a\\046b.example");
-	assert_string_equal(parsed("0\\04725.example"), "0/25.example");
+	assert_string_equal(parsed("0\\04725.example"), "0\\04725.example");
 	assert_int_equal(name_labels(parsed("a\\.b.example")), 2);
 	assert_string_equal(parsed("\\065.example"), "a.example");
+	assert_string_equal(parsed("a.\\*.example"), "a.\\042.example");
+	assert_string_equal(parsed("\\042.example"), "*.example");
+	assert_string_equal(parsed("\\+"), "\\043");
 	/* Every octet there is, and the text of the longest name. */
 	for (unsigned part = 0; part < 4; part++) {
 		wire.data[wire.len++] = part < 3 ? 63 : 61;

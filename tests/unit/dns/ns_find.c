@@ -78,7 +78,8 @@ static void find(struct scene *scene, const struct fact *facts, bool authority,
 	for (; servers && *servers; servers++) {
 		strlist_add(&list, *servers);
 	}
-	ns_find_start(scene->client, &scene->source, "ex.com", &list, on_done, scene);
+	ns_find_start(scene->client, &(struct ns_search){ &scene->source, "ex.com", &list },
+		      on_done, scene);
 	strlist_clear(&list);
 	assert_int_equal(scene->done, 0);
 	fake_run(&scene->world);
@@ -340,7 +341,9 @@ static void cancelling_stops_everything_at_any_moment(void **state)
 		scene.source.resolver_count = 1;
 		scene.facts = both_sides;
 		scene.client = dns_client_new(&scene.world.base);
-		found = ns_find_start(scene.client, &scene.source, "ex.com", NULL, on_done, &scene);
+		found = ns_find_start(scene.client,
+				      &(struct ns_search){ &scene.source, "ex.com", NULL }, on_done,
+				      &scene);
 		fake_run_until(&scene.world, scene.world.now_us + at_us);
 		if (scene.done == 0) {
 			ns_find_cancel(found);

@@ -1,11 +1,16 @@
 #include "dns/fake_world.h"
 
+static enum err_code parse(const char *text, size_t len, struct tsig_key **out, struct err *err)
+{
+	return tsig_key_parse(&(struct tsig_key_text){ text, len, "test.key", false }, out, err);
+}
+
 static struct tsig_key *key_of(const char *text)
 {
 	struct tsig_key *key = NULL;
 	struct err err = { .code = ERR_NONE };
 
-	if (tsig_key_parse(text, strlen(text), "test.key", false, &key, &err) != ERR_NONE) {
+	if (parse(text, strlen(text), &key, &err) != ERR_NONE) {
 		fail_msg("%s: %s", err.subject, err.text);
 	}
 	return key;
@@ -16,8 +21,7 @@ static void refused(const char *text, const char *part)
 	struct tsig_key *key = NULL;
 	struct err err = { .code = ERR_NONE };
 
-	assert_int_equal(tsig_key_parse(text, strlen(text), "test.key", false, &key, &err),
-			 ERR_CONFIG);
+	assert_int_equal(parse(text, strlen(text), &key, &err), ERR_CONFIG);
 	assert_null(key);
 	assert_int_equal(strncmp(err.subject, "test.key:", 9), 0);
 	if (!strstr(err.text, part)) {
@@ -75,11 +79,12 @@ static void algorithms_are_told_apart(void **state)
 static void sha1_needs_permission(void **state)
 {
 	static const char text[] = "key k { algorithm hmac-sha1; secret c2VjcmV0; };";
+	const struct tsig_key_text from = { text, strlen(text), "f", true };
 	struct tsig_key *key = NULL;
 	struct err err;
 
 	(void)state;
-	assert_int_equal(tsig_key_parse(text, strlen(text), "f", true, &key, &err), ERR_NONE);
+	assert_int_equal(tsig_key_parse(&from, &key, &err), ERR_NONE);
 	assert_int_equal(key->alg, MAC_SHA1);
 	tsig_key_free(key);
 }
@@ -107,8 +112,8 @@ static void mistakes_are_named_with_their_line_and_no_secret(void **state)
 	refused("key k { algorithm hmac-sha256; secret c2VjcmV0; }", "after '}'");
 	refused("key k { algorithm hmac-sha256; secret c2VjcmV0; }; key l { };", "more than one");
 	refused("key k { /* algorithm hmac-sha256; secret c2VjcmV0; };", "");
-	assert_int_equal(tsig_key_parse(third, strlen(third), "f", false, &key, &err), ERR_CONFIG);
-	assert_string_equal(err.subject, "f:4");
+	assert_int_equal(parse(third, strlen(third), &key, &err), ERR_CONFIG);
+	assert_string_equal(err.subject, "test.key:4");
 	text = xmalloc(4001);
 	memset(text, 'A', 4000);
 	text[4000] = '\0';
@@ -123,8 +128,7 @@ static void a_nul_in_the_file_ends_nothing_well(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(tsig_key_parse(text, sizeof(text) - 1, "f", false, &key, &err),
-			 ERR_CONFIG);
+	assert_int_equal(parse(text, sizeof(text) - 1, &key, &err), ERR_CONFIG);
 }
 
 int main(void)
