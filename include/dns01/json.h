@@ -9,11 +9,13 @@
 
 #define JSON_TEXT_MAX (1024 * 1024)
 #define JSON_DEPTH_MAX 32
+#define JSON_VALUES_MAX (128 * 1024) /* in a document */
+#define JSON_MEMBERS_MAX 1024        /* in an object */
 
 struct json;
 
-/* Gives a document. Refuses more than JSON_TEXT_MAX octets, JSON_DEPTH_MAX
- * levels, duplicate keys, NUL in strings: ERR_PROTOCOL with line and column. */
+/* Gives a document: an object or an array. Refuses what is past a maximum
+ * above, duplicate keys, NUL in strings: ERR_PROTOCOL with line and column. */
 enum err_code json_parse(const char *text, size_t len, struct json **out,
 			 struct err *err) MUST_CHECK;
 void json_free(struct json *json); /* of the root only; NULL is fine */
@@ -32,17 +34,26 @@ const struct json *json_at(const struct json *array, size_t index);
 bool json_member(const struct json *object, size_t index, const char **key,
 		 const struct json **value);
 
-struct json *json_object(void);
-struct json *json_array(void);
-/* NULL text is left out. Text that is not UTF-8 is escaped first. */
+/*
+ * jansson exports three functions by these short names, and the dynamic linker
+ * would call ours from inside it; so they are names for our sources alone.
+ */
+#define json_object() json_object_new()
+#define json_array() json_array_new()
+#define json_copy(value) json_clone(value)
+
+struct json *json_object_new(void);
+struct json *json_array_new(void);
+struct json *json_clone(const struct json *value); /* gives a deep copy */
+/* Keys are UTF-8. NULL text, and a NULL value, is left out. Text that is not
+ * UTF-8 is escaped first. */
 void json_set_str(struct json *object, const char *key, const char *text);
 void json_set_int(struct json *object, const char *key, int64_t value);
 void json_set_bool(struct json *object, const char *key, bool value);
 void json_set(struct json *object, const char *key, struct json *value); /* takes value */
 void json_add(struct json *array, struct json *value);                   /* takes value */
 void json_add_str(struct json *array, const char *text);
-struct json *json_copy(const struct json *value); /* gives a deep copy */
-char *json_dump(const struct json *value);        /* one line, keys in order of setting; gives */
-char *json_pretty(const struct json *value);      /* indented by two; gives */
+char *json_dump(const struct json *value);   /* one line, keys in order of setting; gives */
+char *json_pretty(const struct json *value); /* indented by two; gives */
 
 #endif
