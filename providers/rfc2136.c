@@ -183,7 +183,7 @@ static bool rfc2136_authority(void *instance, struct dns_source *source)
 	return true;
 }
 
-/* ---- one batch ------------------------------------------------------------ */
+/* ---- one batch ------------------------------------------------------------- */
 
 static void apply_next(struct apply *apply);
 
@@ -281,7 +281,7 @@ static void mark_not_shown(struct apply *apply, const char *owner, const struct 
 		}
 		err_set(&apply->results[i], ERR_DNS, owner,
 			alias ? "server %s took the update but a CNAME stands at that name, so the "
-				"TXT record was ignored; remove the CNAME, or set alias = \"follow\""
+				"TXT record was ignored; remove it, or set alias = \"follow\""
 			      : "server %s took the update for zone %s but does not show the "
 				"record (%s); is there a delegation above that name?",
 			server, apply->batch->zone, dns_rcode_name(msg->rcode));

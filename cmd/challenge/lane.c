@@ -63,7 +63,7 @@ static struct world *world_of(const struct lane *lane)
 	return lane->publisher->args.world;
 }
 
-/* ---- the end of a batch -------------------------------------------------------------- */
+/* ---- the end of a batch ---------------------------------------------------- */
 
 static void changes_clear(struct lane *lane)
 {
@@ -156,7 +156,7 @@ static void take_result(struct lane *lane, size_t index, const struct err *resul
 	journal_settle(lane->publisher->args.journal, &settled, 1);
 }
 
-/* ---- apply ------------------------------------------------------------------------------- */
+/* ---- apply ----------------------------------------------------------------- */
 
 static void apply_slice(struct lane *lane);
 
@@ -201,7 +201,7 @@ static void apply_slice(struct lane *lane)
 							   on_applied, lane);
 }
 
-/* ---- plan --------------------------------------------------------------------------------- */
+/* ---- plan ------------------------------------------------------------------ */
 
 static void add_change(struct lane *lane, const struct journal_row *row, bool publish,
 		       uint32_t ttl_s)
@@ -307,7 +307,7 @@ static void plan(struct lane *lane)
 	free(let_go);
 }
 
-/* ---- lock ------------------------------------------------------------------------------------ */
+/* ---- lock ------------------------------------------------------------------ */
 
 static void on_lock_timer(void *arg)
 {
@@ -346,7 +346,7 @@ static void lane_kick(struct lane *lane)
 	lane->timer = world_timer_start(world_of(lane), 0, on_lock_timer, lane);
 }
 
-/* ---- lanes --------------------------------------------------------------------------------------- */
+/* ---- lanes ----------------------------------------------------------------- */
 
 struct lane *lane_get(struct publisher *publisher, const char *zone,
 		      const struct provider_in_use *use)

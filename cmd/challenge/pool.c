@@ -66,16 +66,16 @@ static char *settings_to_json(const struct provider *provider, const struct sett
 	return text;
 }
 
-static enum err_code pool_open(struct provider_pool *pool, const char *name,
-			       const struct provider *provider, const struct settings *settings,
-			       struct pool_item **out, struct err *err)
+/* Gives NULL with err set. */
+static struct pool_item *pool_open(struct provider_pool *pool, const char *name,
+				   const struct provider *provider, const struct settings *settings,
+				   struct err *err)
 {
 	struct pool_item *item;
 	void *instance = NULL;
-	enum err_code code = provider->open(&pool->host, settings, &instance, err);
 
-	if (code != ERR_NONE) {
-		return code;
+	if (provider->open(&pool->host, settings, &instance, err) != ERR_NONE) {
+		return NULL;
 	}
 	item = xcalloc(1, sizeof(*item));
 	item->use.provider = provider;
@@ -84,8 +84,7 @@ static enum err_code pool_open(struct provider_pool *pool, const char *name,
 	item->use.conf = settings_to_json(provider, settings);
 	item->next = pool->items;
 	pool->items = item;
-	*out = item;
-	return ERR_NONE;
+	return item;
 }
 
 enum err_code provider_pool_get(struct provider_pool *pool, const char *name,
@@ -94,8 +93,9 @@ enum err_code provider_pool_get(struct provider_pool *pool, const char *name,
 	const struct conf_provider *wanted = conf_find_provider(pool->conf, name);
 	const struct provider *provider;
 	struct pool_item *item;
-	enum err_code code;
+	struct err unused;
 
+	err = err ? err : &unused;
 	for (item = pool->items; item; item = item->next) {
 		if (item->configured && strcmp(item->use.name, name) == 0) {
 			*out = &item->use;
@@ -111,9 +111,9 @@ enum err_code provider_pool_get(struct provider_pool *pool, const char *name,
 			       "there is no provider type \"%s\"; `dns01 providers` lists them",
 			       wanted->type);
 	}
-	code = pool_open(pool, name, provider, &wanted->settings, &item, err);
-	if (code != ERR_NONE) {
-		return code;
+	item = pool_open(pool, name, provider, &wanted->settings, err);
+	if (!item) {
+		return err->code;
 	}
 	item->configured = true;
 	*out = &item->use;
@@ -162,12 +162,12 @@ enum err_code provider_pool_get_conf(struct provider_pool *pool, const char *nam
 	}
 	code = settings_from_json(conf, &settings, &provider, err);
 	if (code == ERR_NONE) {
-		code = pool_open(pool, name, provider, &settings, &item, err);
+		item = pool_open(pool, name, provider, &settings, err);
+		code = item ? ERR_NONE : err->code;
 	}
 	settings_clear(&settings);
-	if (code != ERR_NONE) {
-		return code;
+	if (code == ERR_NONE) {
+		*out = &item->use;
 	}
-	*out = &item->use;
-	return ERR_NONE;
+	return code;
 }

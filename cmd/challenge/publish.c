@@ -53,7 +53,7 @@ static void publish_free(struct publish *publish)
 	free(publish);
 }
 
-/* ---- telling the requester -------------------------------------------------------- */
+/* ---- telling the requester ------------------------------------------------- */
 
 static void on_report(void *arg)
 {
@@ -101,7 +101,7 @@ static void look(struct publish *publish)
 	}
 }
 
-/* ---- parts --------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------- */
 
 static void part_leave(struct part *part);
 
@@ -241,7 +241,7 @@ void publish_retract(struct publish *publish, publish_done *done, void *arg)
 	look(publish);
 }
 
-/* ---- the publisher ---------------------------------------------------------------------- */
+/* ---- the publisher --------------------------------------------------------- */
 
 struct publisher *publisher_new(const struct publisher_args *args)
 {

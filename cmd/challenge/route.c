@@ -47,7 +47,7 @@ struct route_call {
 static void find_zone(struct route_call *call);
 static void ask_next(struct route_call *call);
 
-/* ---- the router -------------------------------------------------------------------- */
+/* ---- the router ------------------------------------------------------------ */
 
 struct router *router_new(const struct router_args *args)
 {
@@ -96,7 +96,7 @@ void router_free(struct router *router)
 	free(router);
 }
 
-/* ---- the call's life ---------------------------------------------------------- */
+/* ---- the call's life ------------------------------------------------------- */
 
 static void call_unlink(struct route_call *call)
 {
@@ -193,7 +193,7 @@ static void call_finish(struct route_call *call, const char *zone)
 	done(arg, NULL, route);
 }
 
-/* ---- aliases -------------------------------------------------------------------- */
+/* ---- aliases --------------------------------------------------------------- */
 
 static void take_owner(struct route_call *call, const char *owner)
 {
@@ -283,7 +283,7 @@ static void on_probed(struct route_call *call, const char *target)
 	call_fail(call, &err);
 }
 
-/* ---- asking the zone's servers ------------------------------------------------------ */
+/* ---- asking the zone's servers --------------------------------------------- */
 
 static void note_answer(struct route_call *call, const struct addr *server, const char *what)
 {
@@ -417,8 +417,8 @@ static void fail_unanswered(struct route_call *call)
 	struct err err;
 
 	err_set(&err, ERR_DNS, call->route->name,
-		"no authoritative server of zone \"%s\" could be asked for \"%s\"%s%s; if this host "
-		"cannot reach them, set `servers` of the zone, or watch = \"resolvers\"",
+		"no authoritative server of zone \"%s\" could be asked for \"%s\"%s%s; if this "
+		"host cannot reach them, set `servers` of the zone, or watch = \"resolvers\"",
 		zone_find_zone(call->find), call->owner,
 		call->last_answer[0] ? "; the last was " : "", call->last_answer);
 	call_fail(call, &err);
@@ -474,7 +474,7 @@ static void ask_next(struct route_call *call)
 				  on_answer, call);
 }
 
-/* ---- the zone ------------------------------------------------------------------------ */
+/* ---- the zone -------------------------------------------------------------- */
 
 static void on_zone(void *arg, const struct err *err, struct zone_find *find)
 {

@@ -22,7 +22,7 @@ const char *server_state_name(enum server_state state)
 	return state < SERVER_STATE_COUNT ? state_names[state] : "?";
 }
 
-/* ---- the verdict ------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------- */
 
 static void on_verdict(void *arg)
 {
@@ -105,7 +105,7 @@ static void fail(struct watch_zone *zone, const char *why)
 	conclude(watch);
 }
 
-/* ---- quorum -------------------------------------------------------------------------- */
+/* ---- quorum ---------------------------------------------------------------- */
 
 struct tally {
 	size_t names, passed, undecided;
@@ -201,7 +201,7 @@ static void on_deadline(void *arg)
 	fail(zone, why);
 }
 
-/* ---- set-up ------------------------------------------------------------------------------ */
+/* ---- set-up ---------------------------------------------------------------- */
 
 static struct watch_zone *zone_of(struct watch *watch, const struct route *route)
 {

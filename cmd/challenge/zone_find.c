@@ -43,7 +43,7 @@ struct zone_scope {
 static void find_servers(struct zone_find *find);
 static void find_cut(struct zone_find *find);
 
-/* ---- scopes --------------------------------------------------------------------- */
+/* ---- scopes ---------------------------------------------------------------- */
 
 struct zone_scope *router_scope(struct router *router, const char *name, const char *view)
 {
@@ -116,7 +116,7 @@ void scopes_free(struct zone_scope *scopes)
 	}
 }
 
-/* ---- one zone ------------------------------------------------------------------------ */
+/* ---- one zone -------------------------------------------------------------- */
 
 /* One waiter an event: what it does may end all this, so it is called last. */
 static void wake(void *arg)
@@ -283,7 +283,7 @@ static struct zone_find *find_new(struct zone_scope *scope, const char *asked)
 	return find;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------- */
 
 static bool same_parent(const char *a, const char *b)
 {
@@ -385,7 +385,7 @@ void zone_wait_end(struct zone_wait *wait)
 	wait->at = NULL;
 }
 
-/* ---- what is known ------------------------------------------------------------------------ */
+/* ---- what is known --------------------------------------------------------- */
 
 const char *zone_find_zone(const struct zone_find *find)
 {

@@ -8,7 +8,7 @@ struct account_run {
 	struct acme *acme;
 };
 
-/* ---- show ---------------------------------------------------------------------------- */
+/* ---- show ------------------------------------------------------------------ */
 
 static struct json *account_json(const char *name, const char *directory,
 				 const struct account_record *record)
@@ -74,7 +74,7 @@ static void show(struct account_run *run)
 	json_free(array);
 }
 
-/* ---- register -------------------------------------------------------------------------- */
+/* ---- register -------------------------------------------------------------- */
 
 static void end(struct account_run *run, const struct err *err)
 {
@@ -135,7 +135,8 @@ static void do_register(struct account_run *run)
 	run->account = conf_find_account(conf, name);
 	if (!run->account) {
 		err_set(&err, ERR_USAGE, name ? name : "",
-			"it is not said which account to register: give --account NAME, or --ca URL");
+			"it is not said which account to register: give --account NAME, or "
+			"--ca URL");
 		cli_fail(&run->cli, &err);
 		return;
 	}
@@ -162,7 +163,7 @@ int verb_account(int argc, char **argv)
 	const char *what;
 	struct err err;
 
-	if (!cli_open(&run.cli, "account", OPTIONS_COMMON | OPTIONS_CA, argc, argv)) {
+	if (!cli_open(&run.cli, OPTIONS_COMMON | OPTIONS_CA, argc, argv)) {
 		return cli_close(&run.cli);
 	}
 	what = run.cli.options.name_count > 0 ? run.cli.options.names[0] : "show";

@@ -9,7 +9,7 @@
 #define ZONE_OF_FLAGS "."
 #define PROVIDER_OF_FLAGS "default"
 
-/* ---- places ------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------- */
 
 /* $variable/dns01 or ~/fallback/dns01; gives. */
 static char *xdg_folder(const char *variable, const char *fallback)
@@ -68,7 +68,7 @@ static void default_state(struct conf *conf, const struct options *options)
 	}
 }
 
-/* ---- flags instead of a file --------------------------------------------------------------- */
+/* ---- flags instead of a file ----------------------------------------------- */
 
 static void set_text(char **to, const char *text)
 {
@@ -151,6 +151,43 @@ static void set_account(struct conf *conf, const struct options *options)
 	free(name);
 }
 
+/* conf knows no DNS: names of zones become A-labels here (IDN by the dns module). */
+static enum err_code canonical_name(char **name, const char *where, struct err *err)
+{
+	char canonical[NAME_TEXT_MAX];
+
+	if (!*name) {
+		return ERR_NONE;
+	}
+	if (name_parse(*name, canonical, err) != ERR_NONE) {
+		snprintf(err->subject, sizeof(err->subject), "%.300s", where ? where : *name);
+		err->code = ERR_CONFIG;
+		return ERR_CONFIG;
+	}
+	free(*name);
+	*name = xstrdup(canonical);
+	return ERR_NONE;
+}
+
+static enum err_code canonical_zones(struct conf *conf, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < conf->zone_count && code == ERR_NONE; i++) {
+		struct conf_zone *zone = &conf->zone[i];
+		bool fixed = strcmp(zone->alias, "follow") != 0 && strcmp(zone->alias, "off") != 0;
+
+		code = canonical_name(&zone->suffix, zone->where, err);
+		if (code == ERR_NONE) {
+			code = canonical_name(&zone->zone, zone->where, err);
+		}
+		if (code == ERR_NONE && fixed) {
+			code = canonical_name(&zone->alias, zone->where, err);
+		}
+	}
+	return code;
+}
+
 static enum err_code conf_of_flags(const struct options *options, struct conf **out,
 				   struct err *err)
 {
@@ -170,6 +207,9 @@ static enum err_code conf_of_flags(const struct options *options, struct conf **
 	}
 	if (code == ERR_NONE) {
 		code = conf_check(conf, provider_rows, err);
+	}
+	if (code == ERR_NONE) {
+		code = canonical_zones(conf, err);
 	}
 	if (code != ERR_NONE) {
 		conf_free(conf);
@@ -229,14 +269,20 @@ enum err_code cli_conf(const struct options *options, struct conf **out, struct 
 		return ERR_CONFIG;
 	}
 	code = conf_load(path, provider_rows, out, err);
-	if (code == ERR_NONE) {
-		default_state(*out, options);
-	}
 	free(path);
+	if (code != ERR_NONE) {
+		return code;
+	}
+	default_state(*out, options);
+	code = canonical_zones(*out, err);
+	if (code != ERR_NONE) {
+		conf_free(*out);
+		*out = NULL;
+	}
 	return code;
 }
 
-/* ---- errors --------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------- */
 
 struct json *cli_err_json(const struct err *err)
 {
@@ -280,7 +326,7 @@ void cli_fail(struct cli *cli, const struct err *err)
 	cli->status = err_exit_status(err->code);
 }
 
-/* ---- a job ------------------------------------------------------------------------------------ */
+/* ---- a job ----------------------------------------------------------------- */
 
 void cli_log_setup(const struct options *options)
 {
@@ -306,13 +352,13 @@ static void on_signal(void *arg, int signo)
 	cli->on_stop(cli->on_stop_arg);
 }
 
-bool cli_open(struct cli *cli, const char *verb, unsigned groups, int argc, char **argv)
+bool cli_open(struct cli *cli, unsigned groups, int argc, char **argv)
 {
 	struct err err;
 	enum err_code code;
 
-	*cli = (struct cli){ .verb = verb };
-	code = options_parse(&cli->options, verb, groups, argc, argv, &err);
+	*cli = (struct cli){ 0 };
+	code = options_parse(&cli->options, groups, argc, argv, &err);
 	if (code == ERR_CANCELED) {
 		return false;
 	}

@@ -83,14 +83,14 @@ struct options {
 
 enum option_group { OPTIONS_COMMON = 1, OPTIONS_CA = 2, OPTIONS_DNS = 4, OPTIONS_CERT = 8 };
 
-/* Reads the options of a verb; ERR_CANCELED: --help was printed, exit with 0. */
-enum err_code options_parse(struct options *options, const char *verb, unsigned groups, int argc,
-			    char **argv, struct err *err) MUST_CHECK;
+/* Reads the options of the verb argv[0]; ERR_CANCELED: --help was printed, exit with 0. */
+enum err_code options_parse(struct options *options, unsigned groups, int argc, char **argv,
+			    struct err *err) MUST_CHECK;
 void options_clear(struct options *options);
 /* Lines for --help of these groups; gives. */
 char *options_help(unsigned groups);
 
-/* ---- configuration ------------------------------------------------------------ */
+/* ---- configuration --------------------------------------------------------- */
 
 /* From -c, $DNS01_CONFIG or the usual place; from flags alone with --provider or --ca. */
 enum err_code cli_conf(const struct options *options, struct conf **out,
@@ -98,10 +98,9 @@ enum err_code cli_conf(const struct options *options, struct conf **out,
 /* Where the configuration file is looked for; gives. */
 char *cli_conf_path(const struct options *options);
 
-/* ---- a job ------------------------------------------------------------------------ */
+/* ---- a job ----------------------------------------------------------------- */
 
 struct cli {
-	const char *verb;
 	struct options options;
 	struct conf *conf;
 	struct world *world;
@@ -116,7 +115,7 @@ struct cli {
 
 /* Options, configuration, state folder, world, DNS client, journal. On failure the error is
  * printed, and cli_close(cli) is still to be called. False: return cli_close(cli). */
-bool cli_open(struct cli *cli, const char *verb, unsigned groups, int argc, char **argv);
+bool cli_open(struct cli *cli, unsigned groups, int argc, char **argv);
 int cli_close(struct cli *cli);
 void cli_run(struct cli *cli);
 /* Prints the error for people or, with --json, as an object; sets the exit status. */
@@ -125,7 +124,7 @@ void cli_print_error(const struct err *err, bool json);
 struct json *cli_err_json(const struct err *err); /* gives */
 void cli_log_setup(const struct options *options);
 
-/* ---- what people see ------------------------------------------------------------------ */
+/* ---- what people see ------------------------------------------------------- */
 
 struct ui;
 /* On a terminal: live lines, a row for each name and name server; else plain lines; with

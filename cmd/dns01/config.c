@@ -128,7 +128,7 @@ int verb_config(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct err err;
-	enum err_code code = options_parse(&options, "config", OPTIONS_COMMON, argc, argv, &err);
+	enum err_code code = options_parse(&options, OPTIONS_COMMON, argc, argv, &err);
 
 	if (code == ERR_CANCELED) {
 		return 0;

@@ -23,7 +23,7 @@ struct issue_run {
 
 static void run_next(struct issue_run *run);
 
-/* ---- what is to be issued -------------------------------------------------------------- */
+/* ---- what is to be issued -------------------------------------------------- */
 
 static enum err_code add_jobs(struct issue_run *run, const struct conf_certificate *certificate,
 			      struct err *err)
@@ -140,7 +140,7 @@ static char *narrowed_conf(struct conf *conf, const struct issue_job *job)
 	return text;
 }
 
-/* ---- results ----------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------- */
 
 static struct json *result_json(struct issue_run *run, const struct issue_job *job,
 				const struct err *err, const struct issue_result *result)
@@ -250,7 +250,7 @@ static void on_done(void *arg, const struct err *err, const struct issue_result 
 	run_next(run);
 }
 
-/* ---- running --------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------- */
 
 static void on_stop(void *arg)
 {
@@ -323,7 +323,7 @@ int verb_issue(int argc, char **argv)
 	struct err err;
 	unsigned groups = OPTIONS_COMMON | OPTIONS_CA | OPTIONS_DNS | OPTIONS_CERT;
 
-	if (!cli_open(&run.cli, "issue", groups, argc, argv)) {
+	if (!cli_open(&run.cli, groups, argc, argv)) {
 		return cli_close(&run.cli);
 	}
 	run.self = realpath("/proc/self/exe", NULL);

@@ -21,7 +21,7 @@ int verb_keygen(int argc, char **argv)
 	struct options options = { 0 };
 	struct err err;
 	enum key_type type;
-	enum err_code code = options_parse(&options, "keygen", OPTIONS_COMMON, argc, argv, &err);
+	enum err_code code = options_parse(&options, OPTIONS_COMMON, argc, argv, &err);
 
 	if (code == ERR_CANCELED) {
 		return 0;

@@ -4,8 +4,8 @@
 const struct verb verbs[] = {
 	{ "issue", "[NAMES...]",
 	  "get a certificate: order, publish, watch, finalize, store, deploy",
-	  "Without NAMES every certificate of the configuration is issued. NAMES are DNS names for\n"
-	  "one certificate, or names of certificates in the configuration.",
+	  "Without NAMES every certificate of the configuration is issued. NAMES are DNS names\n"
+	  "for one certificate, or names of certificates in the configuration.",
 	  verb_issue, false },
 	{ "probe", "NAME", "publish a random value, watch it on every server, retract it",
 	  "Tries credential, alias, zone and servers of NAME without a CA.", verb_probe, false },

@@ -140,9 +140,10 @@ static const struct option_row *row_of(int id)
 	return NULL;
 }
 
-enum err_code options_parse(struct options *options, const char *verb, unsigned groups, int argc,
-			    char **argv, struct err *err)
+enum err_code options_parse(struct options *options, unsigned groups, int argc, char **argv,
+			    struct err *err)
 {
+	const char *verb = argv[0];
 	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
 	size_t count = 0;
 	int id;

@@ -66,7 +66,7 @@ int verb_probe(int argc, char **argv)
 	struct probe_run run = { 0 };
 	struct err err;
 
-	if (!cli_open(&run.cli, "probe", OPTIONS_COMMON | OPTIONS_DNS, argc, argv)) {
+	if (!cli_open(&run.cli, OPTIONS_COMMON | OPTIONS_DNS, argc, argv)) {
 		return cli_close(&run.cli);
 	}
 	if (run.cli.options.name_count != 1) {

@@ -14,8 +14,8 @@ static void print_provider(const struct provider *provider)
 	for (size_t i = 0; i < provider->setting_count; i++) {
 		print_setting(&provider->settings[i]);
 	}
-	printf("\nThe least that its credential needs:\n  %s\n\nExample:\n  providers = (\n    %s\n  "
-	       ");\n",
+	printf("\nThe least that its credential needs:\n  %s\n\nExample:\n  providers = (\n"
+	       "    %s\n  );\n",
 	       provider->privilege, provider->example);
 }
 
@@ -63,7 +63,7 @@ int verb_providers(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct err err;
-	enum err_code code = options_parse(&options, "providers", OPTIONS_COMMON, argc, argv, &err);
+	enum err_code code = options_parse(&options, OPTIONS_COMMON, argc, argv, &err);
 	const struct provider *provider;
 	int status = 0;
 

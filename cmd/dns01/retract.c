@@ -144,7 +144,7 @@ int verb_retract(int argc, char **argv)
 	struct retract_run run = { 0 };
 	struct err err;
 
-	if (!cli_open(&run.cli, "retract", OPTIONS_COMMON | OPTIONS_DNS, argc, argv)) {
+	if (!cli_open(&run.cli, OPTIONS_COMMON | OPTIONS_DNS, argc, argv)) {
 		return cli_close(&run.cli);
 	}
 	if (take_arguments(&run, &err) != ERR_NONE) {

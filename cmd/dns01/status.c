@@ -80,7 +80,7 @@ int verb_status(int argc, char **argv)
 	struct err err;
 
 	run.values = json_array();
-	if (!cli_open(&run.cli, "status", OPTIONS_COMMON, argc, argv)) {
+	if (!cli_open(&run.cli, OPTIONS_COMMON, argc, argv)) {
 		goto out;
 	}
 	if (lineage_names(run.cli.conf->state, &names, &err) != ERR_NONE) {

@@ -37,7 +37,7 @@ int verb_sweep(int argc, char **argv)
 {
 	struct sweep_run run = { 0 };
 
-	if (!cli_open(&run.cli, "sweep", OPTIONS_COMMON, argc, argv)) {
+	if (!cli_open(&run.cli, OPTIONS_COMMON, argc, argv)) {
 		return cli_close(&run.cli);
 	}
 	run.pool = provider_pool_new(run.cli.world, run.cli.dns, run.cli.conf);

@@ -50,7 +50,7 @@ void ui_free(struct ui *ui)
 	}
 }
 
-/* ---- live rows ---------------------------------------------------------------------- */
+/* ---- live rows ------------------------------------------------------------- */
 
 static void screen_size(size_t *columns, size_t *lines)
 {
@@ -107,7 +107,7 @@ static struct row *row_get(struct ui *ui, enum row_kind kind, const char *key)
 	return row;
 }
 
-/* ---- events -------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------- */
 
 static const char *step_text(enum issue_step step)
 {
@@ -203,7 +203,7 @@ void ui_event(void *arg, const struct issue_event *event)
 	draw(ui);
 }
 
-/* ---- the timeline afterwards ---------------------------------------------------------------- */
+/* ---- the timeline afterwards ----------------------------------------------- */
 
 static void since_start(char out[32], int64_t at_us, int64_t started_us)
 {

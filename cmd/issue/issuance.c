@@ -74,7 +74,7 @@ void issuance_progress(void *arg, const struct progress *progress)
 	tell(arg, progress, NULL);
 }
 
-/* ---- the way out ------------------------------------------------------------------- */
+/* ---- the way out ----------------------------------------------------------- */
 
 /* Stops all work but what is held in DNS. */
 static void quiet(struct issuance *issuance)
@@ -179,7 +179,7 @@ void issuance_finish(struct issuance *issuance)
 	issuance->timer = world_timer_start(world, 0, on_finish, issuance);
 }
 
-/* ---- life ---------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------ */
 
 static void on_start(void *arg)
 {

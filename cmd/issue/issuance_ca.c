@@ -3,7 +3,7 @@
 
 #define CA_WAIT_MAX_US ((int64_t)600 * 1000000) /* for an order to become ready, or valid */
 
-/* ---- account --------------------------------------------------------------------------- */
+/* ---- account --------------------------------------------------------------- */
 
 static void on_registered(void *arg, const struct err *err)
 {
@@ -67,7 +67,7 @@ void step_account(struct issuance *issuance)
 	key_begin(issuance);
 }
 
-/* ---- order -------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------- */
 
 static void order_anew(struct issuance *issuance)
 {
@@ -148,7 +148,7 @@ void step_order(struct issuance *issuance)
 					  issuance->order, on_ordered, issuance);
 }
 
-/* ---- authorizations ---------------------------------------------------------------------------- */
+/* ---- authorizations -------------------------------------------------------- */
 
 static void on_authz(void *arg, const struct err *err)
 {
@@ -181,7 +181,7 @@ void step_authz(struct issuance *issuance)
 	issuance->call = acme_authz_load_start(issuance->acme, issuance->order, on_authz, issuance);
 }
 
-/* ---- challenges, and what the order says ------------------------------------------------------------ */
+/* ---- challenges, and what the order says ----------------------------------- */
 
 static void on_responded(void *arg, const struct err *err)
 {
@@ -243,7 +243,7 @@ void step_valid(struct issuance *issuance)
 	wait_for_order(issuance);
 }
 
-/* ---- finalize, download -------------------------------------------------------------------------------- */
+/* ---- finalize, download ---------------------------------------------------- */
 
 static void on_finalized(void *arg, const struct err *err)
 {

@@ -9,7 +9,7 @@ bool authz_is_open(const struct acme_authz *authz)
 	return authz->status == ACME_PENDING;
 }
 
-/* ---- route ---------------------------------------------------------------------------- */
+/* ---- route ----------------------------------------------------------------- */
 
 static struct issuance_route *route_of(struct issuance *issuance, const char *name)
 {
@@ -77,7 +77,7 @@ void step_route(struct issuance *issuance)
 	issuance_enter(issuance, ISSUE_PUBLISH, NULL);
 }
 
-/* ---- publish ----------------------------------------------------------------------------- */
+/* ---- publish --------------------------------------------------------------- */
 
 static size_t collect_items(struct issuance *issuance, struct publish_item **out)
 {
@@ -125,7 +125,7 @@ void step_publish(struct issuance *issuance)
 	free(items);
 }
 
-/* ---- watch ---------------------------------------------------------------------------------- */
+/* ---- watch ----------------------------------------------------------------- */
 
 static void on_swept(void *arg, const struct err *err, size_t removed)
 {
@@ -202,7 +202,7 @@ void step_watch(struct issuance *issuance)
 	}
 }
 
-/* ---- retract ----------------------------------------------------------------------------------- */
+/* ---- retract --------------------------------------------------------------- */
 
 static void on_retracted(void *arg, const struct err *err)
 {

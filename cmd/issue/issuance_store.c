@@ -6,7 +6,7 @@
 #define KEYGEN_TIMEOUT_MS 120000
 #define KEYGEN_OUTPUT_MAX 4096
 
-/* ---- the lineage's lock ------------------------------------------------------------------ */
+/* ---- the lineage's lock ---------------------------------------------------- */
 
 static char *current_serial(struct lineage *lineage)
 {
@@ -100,7 +100,7 @@ void step_lock(struct issuance *issuance)
 	issuance_enter(issuance, ISSUE_ACCOUNT, NULL);
 }
 
-/* ---- the certificate's key ------------------------------------------------------------------ */
+/* ---- the certificate's key ------------------------------------------------- */
 
 static void on_keygen(void *arg, const struct err *err, const struct spawn_result *result)
 {
@@ -166,7 +166,7 @@ void key_begin(struct issuance *issuance)
 	}
 }
 
-/* ---- the pending order -------------------------------------------------------------------------- */
+/* ---- the pending order ----------------------------------------------------- */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -248,7 +248,7 @@ enum err_code pending_save(struct issuance *issuance, struct err *err)
 	return code;
 }
 
-/* ---- the certificate ---------------------------------------------------------------------------- */
+/* ---- the certificate ------------------------------------------------------- */
 
 /* A clock that is off makes a new certificate look wrong: said, not refused. */
 static void warn_of_dates(const struct issuance *issuance)
