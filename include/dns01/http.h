@@ -19,5 +19,7 @@ void http_client_free(struct http_client *client); /* cancels what runs */
 struct world_http *http_client_start(struct http_client *client, const struct http_request *request,
 				     world_http_done *done, void *arg);
 void http_client_cancel(struct world_http *http);
+/* Whether any request is waiting for its end. */
+bool http_client_busy(const struct http_client *client);
 
 #endif

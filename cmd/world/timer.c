@@ -1,0 +1,106 @@
+/*
+ * Timers. One with a delay is libevent's. Those without (the way to do a thing
+ * "from the loop") cost no clock and no system call: they stand in a queue that
+ * one event empties. What they start in turn waits for the next round, so that
+ * sockets get theirs.
+ */
+#include "real.h"
+
+#define DELAY_MAX_US (INT64_C(10) * 366 * 86400 * 1000000)
+
+struct world_timer {
+	struct handle handle;
+	struct event *event; /* NULL: it stands in the queue */
+	TAILQ_ENTRY(world_timer) due;
+	uint64_t number; /* in the order of the starts */
+	world_fire *fire;
+	void *arg;
+};
+
+void real_timer_cancel(struct world_timer *timer)
+{
+	if (!timer) {
+		return;
+	}
+	if (timer->event) {
+		event_free(timer->event);
+	} else {
+		TAILQ_REMOVE(&timer->handle.world->due, timer, due);
+	}
+	handle_remove(&timer->handle);
+	free(timer);
+}
+
+static void drop_timer(struct handle *handle)
+{
+	real_timer_cancel((struct world_timer *)handle);
+}
+
+/* The handle is gone when its owner hears of it. */
+static void fire_timer(struct world_timer *timer)
+{
+	world_fire *fire = timer->fire;
+	void *arg = timer->arg;
+
+	real_timer_cancel(timer);
+	fire(arg);
+}
+
+static void on_delay_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	fire_timer(arg);
+}
+
+static void wake_queue(struct real_world *world)
+{
+	static const struct timeval now = { 0 };
+
+	if (!TAILQ_EMPTY(&world->due) && !evtimer_pending(world->due_event, NULL)) {
+		evtimer_add(world->due_event, &now);
+	}
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct real_world *world = arg;
+	uint64_t last = world->due_started;
+	struct world_timer *timer;
+
+	(void)fd;
+	(void)what;
+	while (!world->stopped && (timer = TAILQ_FIRST(&world->due)) && timer->number <= last) {
+		fire_timer(timer);
+	}
+	wake_queue(world);
+}
+
+void timers_init(struct real_world *world)
+{
+	TAILQ_INIT(&world->due);
+	world->due_event = new_event(world, -1, 0, on_due, world);
+}
+
+struct world_timer *real_timer_start(struct world *world, int64_t delay_us, world_fire *fire,
+				     void *arg)
+{
+	struct real_world *self = real(world);
+	struct world_timer *timer = xcalloc(1, sizeof(*timer));
+
+	timer->fire = fire;
+	timer->arg = arg;
+	handle_add(self, &timer->handle, drop_timer);
+	if (delay_us <= 0) {
+		timer->number = ++self->due_started;
+		TAILQ_INSERT_TAIL(&self->due, timer, due);
+		wake_queue(self);
+	} else {
+		struct timeval delay =
+			timeval_of_us(delay_us < DELAY_MAX_US ? delay_us : DELAY_MAX_US);
+
+		timer->event = new_event(self, -1, 0, on_delay_over, timer);
+		evtimer_add(timer->event, &delay);
+	}
+	return timer;
+}
