@@ -8,10 +8,9 @@
 #define FACTS_FILE "account.json"
 #define FACTS_MAX (64 * 1024)
 
-/* ---- load ------------------------------------------------------------------------------ */
+/* ---- load ------------------------------------------------------------------------- */
 
-static enum err_code load_facts(const char *folder, struct account_record *record,
-				struct err *err)
+static enum err_code load_facts(const char *folder, struct account_record *record, struct err *err)
 {
 	char *path = path_join(folder, FACTS_FILE);
 	struct buf text = BUF_INIT(FACTS_MAX);
@@ -70,7 +69,7 @@ enum err_code account_load(const char *state, const char *name, struct account_r
 	return code;
 }
 
-/* ---- save -------------------------------------------------------------------------------- */
+/* ---- save ------------------------------------------------------------------------- */
 
 static enum err_code save_facts(const char *folder, const struct account_record *record,
 				struct err *err)
@@ -116,8 +115,8 @@ static enum err_code save_key(const char *folder, const struct key *key, struct 
 }
 
 /* The key last: where it is, its account.json is too. */
-enum err_code account_save(const char *state, const char *name,
-			   const struct account_record *record, struct err *err)
+enum err_code account_save(const char *state, const char *name, const struct account_record *record,
+			   struct err *err)
 {
 	char *accounts = path_join(state, ACCOUNTS);
 	char *folder = path_join(accounts, name);
@@ -150,7 +149,7 @@ void account_record_free(struct account_record *record)
 	}
 }
 
-/* ---- name --------------------------------------------------------------------------------- */
+/* ---- name ------------------------------------------------------------------------- */
 
 #define DIGEST_OCTETS 4
 #define HOST_MAX 100

@@ -37,7 +37,7 @@ enum err_code store_name_check(const char *what, const char *name, struct err *e
 	return ERR_NONE;
 }
 
-/* ---- one file ---------------------------------------------------------------------- */
+/* ---- one file --------------------------------------------------------------------- */
 
 static enum err_code write_all(int fd, const char *data, size_t len)
 {
@@ -74,7 +74,7 @@ static enum err_code file_put(const char *folder, const struct folder_file *file
 	return code;
 }
 
-/* ---- folders ------------------------------------------------------------------------ */
+/* ---- folders ---------------------------------------------------------------------- */
 
 enum err_code folder_remove(const char *path, struct err *err)
 {
@@ -83,9 +83,9 @@ enum err_code folder_remove(const char *path, struct err *err)
 	DIR *dir = opendir(path);
 
 	if (!dir) {
-		return errno == ENOENT ? ERR_NONE
-				       : err_set(err, ERR_IO, path, "cannot be read: %s",
-						 strerror(errno));
+		return errno == ENOENT
+			       ? ERR_NONE
+			       : err_set(err, ERR_IO, path, "cannot be read: %s", strerror(errno));
 	}
 	while ((entry = readdir(dir)) != NULL) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {

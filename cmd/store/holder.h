@@ -15,7 +15,10 @@ struct holder {
 	int64_t byte; /* 0: none yet */
 };
 
-#define HOLDER_INIT { .fd = -1, .probe_fd = -1 }
+#define HOLDER_INIT                      \
+	{                                \
+		.fd = -1, .probe_fd = -1 \
+	}
 
 enum err_code holder_open(struct holder *holder, const char *state, struct err *err) MUST_CHECK;
 void holder_close(struct holder *holder); /* our byte is free from here on */

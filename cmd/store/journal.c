@@ -46,7 +46,7 @@ static const char *const migrations[] = {
 
 static_assert(ARRAY_LEN(migrations) == JOURNAL_VERSION, "one migration for each version");
 
-/* ---- open ------------------------------------------------------------------------------ */
+/* ---- open ------------------------------------------------------------------------- */
 
 static enum err_code read_pragma(struct journal *journal, const char *sql, char out[16],
 				 struct err *err)
@@ -193,7 +193,7 @@ enum err_code journal_open(struct world *world, const char *state, struct journa
 	return code;
 }
 
-/* ---- settled ----------------------------------------------------------------------------- */
+/* ---- settled ---------------------------------------------------------------------- */
 
 void journal_settle(struct journal *journal, const struct journal_result *results, size_t count)
 {
@@ -233,7 +233,7 @@ void journal_forget_settled(struct journal *journal)
 	journal->settled_count = 0;
 }
 
-/* ---- close -------------------------------------------------------------------------------- */
+/* ---- close ------------------------------------------------------------------------ */
 
 /* Best effort: what is not written is removed once more by the next start. */
 static void flush(struct journal *journal)

@@ -48,8 +48,8 @@ static enum err_code attempt(struct journal_call *call, struct err *err)
 	rows_clear(&call->wanted);
 	rows_clear(&call->rows);
 	journal->now_s = world_wall_s(journal->world);
-	code = sql_run(journal,
-		       settles || call->kind->writes ? SQL_BEGIN_WRITE : SQL_BEGIN_READ, err);
+	code = sql_run(journal, settles || call->kind->writes ? SQL_BEGIN_WRITE : SQL_BEGIN_READ,
+		       err);
 	if (code != ERR_NONE) {
 		return code;
 	}
@@ -111,7 +111,7 @@ struct journal_call *call_new(struct journal *journal, const struct call_kind *k
 	return call;
 }
 
-/* ---- rows ----------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------- */
 
 struct journal_row *row_add(struct row_list *list)
 {

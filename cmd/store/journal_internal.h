@@ -10,7 +10,7 @@
 #include <assert.h>
 #include <sqlite3.h>
 
-/* ---- statements --------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------- */
 
 enum sql_id {
 	SQL_BEGIN_READ,
@@ -43,7 +43,7 @@ struct journal {
 	bool ready; /* WAL, schema */
 	sqlite3_stmt *statements[SQL_COUNT];
 	struct holder holder;
-	int64_t now_s; /* wall clock of the running transaction */
+	int64_t now_s;                  /* wall clock of the running transaction */
 	struct journal_result *settled; /* not yet written */
 	size_t settled_count, settled_cap;
 	struct journal_call *calls;
@@ -74,7 +74,7 @@ enum err_code sql_err(struct journal *journal, int rc, struct err *err);
 enum err_code sql_functions(struct journal *journal, struct err *err) MUST_CHECK;
 void sql_forget(struct journal *journal); /* finalizes all statements */
 
-/* ---- journal.c ------------------------------------------------------------------------- */
+/* ---- journal.c -------------------------------------------------------------------- */
 
 /* WAL, schema: at open, or with the first call when another process was at it. */
 enum err_code journal_ready(struct journal *journal, struct err *err) MUST_CHECK;
@@ -82,7 +82,7 @@ enum err_code journal_ready(struct journal *journal, struct err *err) MUST_CHECK
 enum err_code journal_write_settled(struct journal *journal, struct err *err) MUST_CHECK;
 void journal_forget_settled(struct journal *journal);
 
-/* ---- rows ----------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------- */
 
 struct row_list {
 	struct journal_row *item;
@@ -95,12 +95,12 @@ struct journal_row *row_add(struct row_list *list);
 void row_read(struct journal_row *row, struct query *query);
 void rows_clear(struct row_list *list);
 /* value.id of a row is of use only inside one transaction: column 10. */
-#define ROW_COLUMNS                                                                               \
-	"v.ticket, v.state, v.owner, v.value, v.zone, v.view, v.provider, v.provider_conf, "       \
+#define ROW_COLUMNS                                                                          \
+	"v.ticket, v.state, v.owner, v.value, v.zone, v.view, v.provider, v.provider_conf, " \
 	"v.ttl_s, v.created_at, v.id"
 #define ROW_ID_COLUMN 10
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------------------ */
 
 struct journal_call;
 struct call_kind {
@@ -113,7 +113,7 @@ struct journal_call {
 	struct journal *journal;
 	const struct call_kind *kind;
 	struct world_timer *timer;
-	int64_t deadline_us; /* monotonic: no more tries after it */
+	int64_t deadline_us;      /* monotonic: no more tries after it */
 	struct journal_plan plan; /* a deep copy */
 	char *owner, *value;      /* of lists */
 	struct row_list wanted;

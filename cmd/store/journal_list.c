@@ -11,8 +11,7 @@ static enum err_code read_rows(struct journal_call *call, struct query *query, s
 
 	while ((code = query_step(query, &more, err)) == ERR_NONE && more) {
 		struct journal_row *row = row_add(&call->rows);
-		const unsigned char *requester =
-			sqlite3_column_text(query->stmt, REQUESTER_COLUMN);
+		const unsigned char *requester = sqlite3_column_text(query->stmt, REQUESTER_COLUMN);
 
 		row_read(row, query);
 		row->requester = xstrdup(requester ? (const char *)requester : "");

@@ -16,7 +16,7 @@ struct planning {
 	int64_t next_ticket;
 };
 
-/* ---- a copy of the caller's plan --------------------------------------------------------- */
+/* ---- a copy of the caller's plan -------------------------------------------------- */
 
 void plan_copy(struct journal_plan *to, const struct journal_plan *from)
 {
@@ -86,7 +86,7 @@ static enum err_code plan_check(const struct journal_plan *plan, struct err *err
 	return ERR_NONE;
 }
 
-/* ---- leases -------------------------------------------------------------------------------- */
+/* ---- leases ----------------------------------------------------------------------- */
 
 /* A byte that nobody holds and no lease names: a dead process's lease must not come to life
  * again with the next holder of its byte. */
@@ -160,7 +160,7 @@ static enum err_code let_go(struct planning *planning, struct err *err)
 	return code;
 }
 
-/* ---- wants ----------------------------------------------------------------------------------- */
+/* ---- wants ------------------------------------------------------------------------ */
 
 /* The row of a want as it is; *value_id stays 0 where there is none. */
 static enum err_code find(struct planning *planning, const struct journal_want *want,
@@ -248,7 +248,7 @@ static enum err_code want(struct planning *planning, const struct journal_want *
 	return code;
 }
 
-/* ---- what nobody holds any more ------------------------------------------------------------ */
+/* ---- what nobody holds any more --------------------------------------------------- */
 
 static enum err_code bury_leases(struct planning *planning, struct err *err)
 {
@@ -286,7 +286,7 @@ static enum err_code retract(struct planning *planning, struct err *err)
 	return code;
 }
 
-/* ---- the call ----------------------------------------------------------------------------------- */
+/* ---- the call --------------------------------------------------------------------- */
 
 static enum err_code plan_run(struct journal_call *call, struct err *err)
 {

@@ -61,7 +61,7 @@ static_assert(JOURNAL_WANTED == 1 && JOURNAL_APPLIED == 2 && JOURNAL_RETRACTING 
 	      "states are written as numbers");
 static_assert(LEASE_PROCESS == 0 && LEASE_TIMED == 1, "kinds are written as numbers");
 
-/* ---- what SQLite says ------------------------------------------------------------------- */
+/* ---- what SQLite says ------------------------------------------------------------- */
 
 static bool disk_is_full(struct journal *journal, int rc)
 {
@@ -105,7 +105,7 @@ enum err_code sql_err(struct journal *journal, int rc, struct err *err)
 	}
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------- */
 
 void query_begin(struct query *query, struct journal *journal, enum sql_id id)
 {
@@ -189,7 +189,7 @@ void sql_forget(struct journal *journal)
 	}
 }
 
-/* ---- lease_alive ------------------------------------------------------------------------------ */
+/* ---- lease_alive ------------------------------------------------------------------ */
 
 /*
  * A timed lease lives from granted_at to expires_at. When the wall clock is before

@@ -51,7 +51,7 @@ static unsigned current_version(const struct lineage *lineage)
 	return version_of(target);
 }
 
-/* ---- versions that are there ---------------------------------------------------------------- */
+/* ---- versions that are there ------------------------------------------------------ */
 
 struct versions {
 	unsigned *item; /* ascending */
@@ -82,8 +82,7 @@ static enum err_code versions_read(const struct lineage *lineage, struct version
 	DIR *dir = opendir(lineage->folder);
 
 	if (!dir) {
-		return err_set(err, ERR_IO, lineage->folder, "cannot be read: %s",
-			       strerror(errno));
+		return err_set(err, ERR_IO, lineage->folder, "cannot be read: %s", strerror(errno));
 	}
 	while (code == ERR_NONE && (entry = readdir(dir)) != NULL) {
 		unsigned version = version_of(entry->d_name);
@@ -127,7 +126,7 @@ static void prune(const struct lineage *lineage, const struct versions *versions
 	}
 }
 
-/* ---- a new one ---------------------------------------------------------------------------------- */
+/* ---- a new one -------------------------------------------------------------------- */
 
 static enum err_code write_version(const struct lineage *lineage, const char *name,
 				   const struct folder_file *files, struct err *err)
@@ -212,8 +211,8 @@ static unsigned next_version(const struct versions *versions, unsigned current)
 	return (last > current ? last : current) + 1;
 }
 
-enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set,
-			    char **current, struct err *err)
+enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set, char **current,
+			    struct err *err)
 {
 	struct versions versions = { 0 };
 	char name[VERSION_NAME_MAX];

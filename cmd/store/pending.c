@@ -16,7 +16,7 @@
 #define ORDER_MAX (512 * 1024)
 #define PENDING_NAMES_MAX 1000
 
-/* ---- save -------------------------------------------------------------------------------- */
+/* ---- save ------------------------------------------------------------------------- */
 
 static char *order_text(const struct pending_order *pending)
 {
@@ -41,8 +41,9 @@ static bool file_is(const char *folder, const char *name, const void *data, size
 {
 	char *path = path_join(folder, name);
 	struct buf there = BUF_INIT(ORDER_MAX);
-	bool same = access(path, F_OK) == 0 && file_read(path, ORDER_MAX, &there, NULL) == ERR_NONE &&
-		    there.len == len && memcmp(there.data, data, len) == 0;
+	bool same = access(path, F_OK) == 0 &&
+		    file_read(path, ORDER_MAX, &there, NULL) == ERR_NONE && there.len == len &&
+		    memcmp(there.data, data, len) == 0;
 
 	buf_wipe(&there);
 	free(path);
@@ -80,7 +81,7 @@ enum err_code lineage_save_pending(struct lineage *lineage, const struct pending
 	return code;
 }
 
-/* ---- load ----------------------------------------------------------------------------------- */
+/* ---- load ------------------------------------------------------------------------- */
 
 static bool take_names(const struct json *names, struct strlist *out)
 {
@@ -154,9 +155,14 @@ enum err_code lineage_load_pending(struct lineage *lineage, struct pending_order
 enum err_code lineage_drop_pending(struct lineage *lineage, struct err *err)
 {
 	char *folder = path_join(lineage->folder, PENDING);
+	char *unfinished = path_join(lineage->folder, ".new-" PENDING);
 	enum err_code code = folder_remove(folder, err);
 
+	if (code == ERR_NONE) {
+		code = folder_remove(unfinished, err);
+	}
 	free(folder);
+	free(unfinished);
 	return code;
 }
 

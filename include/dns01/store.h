@@ -16,14 +16,14 @@
 #include "dns01/crypto.h"
 #include "dns01/world.h"
 
-/* ---- the folder --------------------------------------------------------- */
+/* ---- the folder ------------------------------------------------------------------- */
 
 /* Makes the state folder where it is not: 0750 by root, 0700 by a plain user. Journal and lock
  * files that root makes in it are given to the folder's owner and group (0660), so that a
  * daemon of that user can use them; accounts and certificates stay with who made them. */
 enum err_code state_open(const char *path, struct err *err) MUST_CHECK;
 
-/* ---- locks --------------------------------------------------------------- */
+/* ---- locks ------------------------------------------------------------------------ */
 
 /* An open-file-description lock: it dies with its holder, whatever happens. */
 struct lock;
@@ -37,7 +37,7 @@ void lock_release(struct lock *lock); /* NULL is fine */
 
 #define LOCK_RETRY_US 20000
 
-/* ---- journal -------------------------------------------------------------- */
+/* ---- journal ---------------------------------------------------------------------- */
 
 struct journal;
 
@@ -76,7 +76,7 @@ enum journal_state {
 
 /* One TXT value, with all that is needed to remove it without the configuration. */
 struct journal_row {
-	int64_t id; /* as this plan, or list, found it: the next plan that touches it gives another */
+	int64_t id; /* as this plan or list found it: the next plan of it gives another */
 	enum journal_state state;
 	char *owner;
 	char *value;
@@ -160,7 +160,7 @@ struct journal_call *journal_orphans_start(struct journal *journal, journal_list
 					   void *arg);
 void journal_call_cancel(struct journal_call *call);
 
-/* ---- accounts -------------------------------------------------------------- */
+/* ---- accounts --------------------------------------------------------------------- */
 
 struct account_record {
 	char *directory; /* URL of the CA */
@@ -179,7 +179,7 @@ void account_record_free(struct account_record *record);
 /* A name for an account known only by its directory URL: its host and a digest. Gives. */
 char *account_name_for(const char *directory);
 
-/* ---- lineages --------------------------------------------------------------- */
+/* ---- lineages --------------------------------------------------------------------- */
 
 struct lineage;
 
@@ -216,8 +216,8 @@ struct lineage_set {
 /* A new version folder, synced, then one atomic switch of `current`; then pending is
  * dropped; the last five versions stay. Takes the lineage's lock where that was not done.
  * Gives the path of `current`. */
-enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set,
-			    char **current, struct err *err) MUST_CHECK;
+enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set, char **current,
+			    struct err *err) MUST_CHECK;
 /* The current chain; ERR_NOT_FOUND: none yet. */
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
 /* Names of all lineages, sorted. */

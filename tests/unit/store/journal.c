@@ -1,0 +1,289 @@
+/* The journal's file: who may open it, what it refuses, what a close writes. */
+#include "store/bed.h"
+
+#include <sqlite3.h>
+
+#include <grp.h>
+
+static void run_sql(const struct bed *bed, const char *sql)
+{
+	char *path = bed_path(bed, "journal.db");
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	free(path);
+}
+
+static void rows_outlive_a_close(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	enum journal_state row_state = 0;
+
+	want_now(bed, journal, want_of("one", (struct lease_spec)TIMED_LEASE(3600)), NULL);
+	journal_close(journal);
+	journal = journal_of(bed);
+	assert_int_equal(row_count(bed, journal, &row_state), 1);
+	assert_int_equal(row_state, JOURNAL_WANTED);
+	journal_close(journal);
+}
+
+static void a_close_writes_what_was_settled(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	enum journal_state row_state = 0;
+	int64_t id =
+		want_now(bed, journal, want_of("one", (struct lease_spec)TIMED_LEASE(3600)), NULL);
+
+	settle(journal, id, JOURNAL_PUT);
+	journal_close(journal);
+	journal = journal_of(bed);
+	assert_int_equal(row_count(bed, journal, &row_state), 1);
+	assert_int_equal(row_state, JOURNAL_APPLIED);
+	journal_close(journal);
+}
+
+static void a_kill_loses_only_what_was_settled(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	enum journal_state row_state = 0;
+	int64_t id =
+		want_now(bed, journal, want_of("one", (struct lease_spec)TIMED_LEASE(3600)), NULL);
+
+	settle(journal, id, JOURNAL_PUT);
+	journal_abandon(journal);
+	journal = journal_of(bed);
+	assert_int_equal(row_count(bed, journal, &row_state), 1);
+	assert_int_equal(row_state, JOURNAL_WANTED);
+	journal_close(journal);
+}
+
+static void a_closed_journal_calls_nobody(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct answer answer = { 0 };
+
+	journal_list_start(journal, NULL, NULL, on_listed, &answer);
+	journal_orphans_start(journal, on_listed, &answer);
+	journal_close(journal);
+	while (bed_turn(bed)) {
+	}
+	assert_int_equal(answer.done, 0);
+}
+
+static enum err_code open_fails(struct bed *bed, struct err *err)
+{
+	struct journal *journal = NULL;
+	enum err_code code = journal_open(&bed->world, bed->state, &journal, err);
+
+	assert_null(journal);
+	return code;
+}
+
+static void a_newer_journal_is_refused_untouched(void **state)
+{
+	struct bed *bed = *state;
+	struct err err = { 0 };
+
+	journal_close(journal_of(bed));
+	run_sql(bed, "PRAGMA user_version = 2");
+	assert_int_equal(open_fails(bed, &err), ERR_IO);
+	assert_non_null(strstr(err.text, "newer dns01"));
+	run_sql(bed, "PRAGMA user_version = 1");
+	journal_close(journal_of(bed));
+}
+
+static void a_file_that_is_no_journal_is_refused(void **state)
+{
+	struct bed *bed = *state;
+	char *path = bed_path(bed, "journal.db");
+	char text[8192];
+	struct err err = { 0 };
+
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(file_write_durable(path, text, sizeof(text), 0600, NULL), ERR_NONE);
+	assert_int_equal(open_fails(bed, &err), ERR_IO);
+	assert_non_null(strstr(err.text, "no journal"));
+	assert_non_null(strstr(err.subject, "journal.db"));
+	free(path);
+}
+
+static void a_symlink_is_not_followed(void **state)
+{
+	struct bed *bed = *state;
+	char *path = bed_path(bed, "journal.db");
+	struct err err = { 0 };
+
+	assert_int_equal(symlink("/dev/null", path), 0);
+	assert_int_equal(open_fails(bed, &err), ERR_IO);
+	free(path);
+}
+
+/* /var/lib itself may be a link. */
+static void a_linked_state_folder_is_fine(void **state)
+{
+	struct bed *bed = *state;
+	char *real = bed_path(bed, "real");
+	char *link = bed_path(bed, "link");
+	struct journal *journal = NULL;
+
+	assert_int_equal(mkdir(real, 0700), 0);
+	assert_int_equal(symlink("real", link), 0);
+	assert_int_equal(journal_open(&bed->world, link, &journal, NULL), ERR_NONE);
+	journal_close(journal);
+	free(real);
+	free(link);
+}
+
+/* Another process is just making the file: opening succeeds, the first call finishes it. */
+static void a_file_in_the_making_is_waited_for(void **state)
+{
+	struct bed *bed = *state;
+	char *path = bed_path(bed, "journal.db");
+	struct answer answer = { 0 };
+	struct journal *journal;
+	sqlite3 *other = NULL;
+
+	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	journal = journal_of(bed);
+	journal_list_start(journal, NULL, NULL, on_listed, &answer);
+	for (int i = 0; i < 5; i++) {
+		assert_true(bed_turn(bed));
+	}
+	assert_int_equal(answer.done, 0);
+	assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(other), SQLITE_OK);
+	answer_wait(bed, &answer);
+	assert_int_equal(answer.err.code, ERR_NONE);
+	journal_close(journal);
+	free(path);
+}
+
+/* ---- root and the daemon's user --------------------------------------------------- */
+
+#define DAEMON_ID 65534
+
+static int become(uid_t id)
+{
+	return setgroups(0, NULL) != 0 || setresgid(id, id, id) != 0 || setresuid(id, id, id) != 0;
+}
+
+/* One value wanted and settled by a process of that user. Exit status 0: it went well. */
+static int work_as(struct bed *bed, uid_t id)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct journal *journal = NULL;
+		struct answer answer = { 0 };
+		struct journal_want want = want_of("one", (struct lease_spec)TIMED_LEASE(3600));
+		struct journal_plan plan = plan_of(&want, 1);
+
+		if (id != 0 && become(id) != 0) {
+			_exit(2);
+		}
+		if (journal_open(&bed->world, bed->state, &journal, &answer.err) != ERR_NONE) {
+			_exit(3);
+		}
+		journal_plan_start(journal, &plan, on_planned, &answer);
+		while (answer.done == 0 && bed_turn(bed)) {
+		}
+		if (answer.err.code != ERR_NONE || answer.wanted_count != 1) {
+			_exit(4);
+		}
+		settle(journal, answer.wanted[0].id, JOURNAL_PUT);
+		journal_close(journal);
+		_exit(0);
+	}
+	return bed_reap(child);
+}
+
+static void users_share(struct bed *bed, uid_t first, uid_t second)
+{
+	static const char *const files[] = { "journal.db", "journal.db-wal", "journal.db-shm",
+					     "holders" };
+
+	if (geteuid() != 0) {
+		print_message("# skipped: only root can become another user\n");
+		skip();
+	}
+	assert_int_equal(chown(bed->state, DAEMON_ID, DAEMON_ID), 0);
+	assert_int_equal(work_as(bed, first), 0);
+	assert_int_equal(work_as(bed, second), 0);
+	assert_int_equal(work_as(bed, first), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char *path = bed_path(bed, files[i]);
+		struct stat st;
+
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_uid, DAEMON_ID);
+		assert_int_equal(st.st_gid, DAEMON_ID);
+		assert_int_equal(st.st_mode & 07777, 0660);
+		free(path);
+	}
+}
+
+static void root_first_then_the_daemon(void **state)
+{
+	users_share(*state, 0, DAEMON_ID);
+}
+
+static void the_daemon_first_then_root(void **state)
+{
+	users_share(*state, DAEMON_ID, 0);
+}
+
+static void a_strange_user_gets_a_sentence(void **state)
+{
+	struct bed *bed = *state;
+	int status;
+	pid_t child;
+
+	if (geteuid() != 0) {
+		print_message("# skipped: only root can become another user\n");
+		skip();
+	}
+	journal_close(journal_of(bed));
+	assert_int_equal(chmod(bed->state, 0755), 0);
+	child = fork();
+	if (child == 0) {
+		struct journal *journal = NULL;
+		struct err err = { 0 };
+
+		if (become(DAEMON_ID) != 0) {
+			_exit(2);
+		}
+		_exit(journal_open(&bed->world, bed->state, &journal, &err) == ERR_IO &&
+				      strstr(err.text, "Permission denied")
+			      ? 0
+			      : 3);
+	}
+	status = bed_reap(child);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(rows_outlive_a_close),
+		TEST(a_close_writes_what_was_settled),
+		TEST(a_kill_loses_only_what_was_settled),
+		TEST(a_closed_journal_calls_nobody),
+		TEST(a_newer_journal_is_refused_untouched),
+		TEST(a_file_that_is_no_journal_is_refused),
+		TEST(a_symlink_is_not_followed),
+		TEST(a_linked_state_folder_is_fine),
+		TEST(a_file_in_the_making_is_waited_for),
+		TEST(root_first_then_the_daemon),
+		TEST(the_daemon_first_then_root),
+		TEST(a_strange_user_gets_a_sentence),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

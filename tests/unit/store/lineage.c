@@ -1,0 +1,117 @@
+/* A lineage: its folder, its lock, what is read of it. */
+#include "store/lineage_bed.h"
+
+static void a_new_lineage_is_empty_and_private(void **state)
+{
+	struct bed *bed = *state;
+	struct lineage *lineage = lineage_of(bed);
+	struct chain *chain = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(bed_mode(bed, "certs/example.com"), 0700);
+	assert_int_equal(lineage_folder(lineage)[0], '/');
+	assert_int_equal(lineage_load(lineage, &chain, &err), ERR_NOT_FOUND);
+	assert_string_equal(err.subject, "example.com");
+	lineage_free(lineage);
+	lineage_free(NULL);
+}
+
+static void bad_names_make_no_folder(void **state)
+{
+	struct bed *bed = *state;
+	struct lineage *lineage = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(lineage_open(bed->state, "../x", &lineage, &err), ERR_USAGE);
+	assert_int_equal(lineage_open(bed->state, "*.example.com", &lineage, &err), ERR_USAGE);
+	assert_null(lineage);
+	assert_false(bed_has(bed, "certs"));
+}
+
+static void one_process_at_a_time(void **state)
+{
+	struct bed *bed = *state;
+	struct lineage *lineage = lineage_of(bed);
+	struct lineage *other = lineage_of(bed);
+	struct err err = { 0 };
+
+	assert_int_equal(lineage_lock(lineage, &err), ERR_NONE);
+	assert_int_equal(lineage_lock(lineage, &err), ERR_NONE);
+	assert_int_equal(lineage_lock(other, &err), ERR_BUSY);
+	assert_non_null(strstr(err.text, "certs/example.com/lock"));
+	lineage_free(lineage);
+	assert_int_equal(lineage_lock(other, &err), ERR_NONE);
+	lineage_free(other);
+}
+
+static void the_chain_is_read_back(void **state)
+{
+	struct lineage *lineage = lineage_of(*state);
+	struct key *key = new_key();
+	struct chain *chain = NULL;
+
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	assert_int_equal(lineage_load(lineage, &chain, NULL), ERR_NONE);
+	assert_int_equal(chain_facts(chain)->count, 2);
+	chain_free(chain);
+	key_free(key);
+	lineage_free(lineage);
+}
+
+static void a_damaged_chain_is_said(void **state)
+{
+	struct bed *bed = *state;
+	struct lineage *lineage = lineage_of(bed);
+	char *path = bed_path(bed, "certs/example.com/current/fullchain.pem");
+	struct key *key = new_key();
+	struct chain *chain = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
+	assert_int_equal(lineage_load(lineage, &chain, &err), ERR_IO);
+	assert_non_null(strstr(err.subject, "fullchain.pem"));
+	assert_null(chain);
+	key_free(key);
+	lineage_free(lineage);
+	free(path);
+}
+
+static void names_are_sorted(void **state)
+{
+	static const char *const all[] = { "b.example", "a.example", "c" };
+	struct bed *bed = *state;
+	char *stray = bed_path(bed, "certs/README");
+	struct strlist names = { 0 };
+	char *joined;
+
+	assert_int_equal(lineage_names(bed->state, &names, NULL), ERR_NONE);
+	assert_int_equal(names.count, 0);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct lineage *lineage = NULL;
+
+		assert_int_equal(lineage_open(bed->state, all[i], &lineage, NULL), ERR_NONE);
+		lineage_free(lineage);
+	}
+	assert_int_equal(file_write_durable(stray, "", 0, 0644, NULL), ERR_NONE);
+	assert_int_equal(lineage_names(bed->state, &names, NULL), ERR_NONE);
+	joined = strlist_join(&names, " ");
+	assert_string_equal(joined, "a.example b.example c");
+	free(joined);
+	strlist_clear(&names);
+	free(stray);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_new_lineage_is_empty_and_private),
+		TEST(bad_names_make_no_folder),
+		TEST(one_process_at_a_time),
+		TEST(the_chain_is_read_back),
+		TEST(a_damaged_chain_is_said),
+		TEST(names_are_sorted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
