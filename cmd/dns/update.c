@@ -104,53 +104,44 @@ static enum err_code build(struct dns_call *call, const struct dns_update *updat
 	return rc;
 }
 
-/* "key k" or "no key", for the sentences below. */
-static const char *key_words(const struct dns_call *call, char *out, size_t size)
-{
-	if (call->key) {
-		snprintf(out, size, "key %.200s", call->key->name);
-	} else {
-		snprintf(out, size, "no key (unsigned)");
-	}
-	return out;
-}
-
 static enum err_code refusal(const struct dns_call *call, unsigned rcode, struct err *err)
 {
-	char key[224];
+	char key[224] = "unsigned";
 
-	key_words(call, key, sizeof(key));
+	if (call->key) {
+		snprintf(key, sizeof(key), "key %.200s", call->key->name);
+	}
 	switch (rcode) {
 	case DNS_REFUSED:
-		return err_set(err, ERR_DENIED, "",
-			       "REFUSED: the server's policy does not let %s change TXT records at "
-			       "this name (BIND: update-policy or allow-update; PowerDNS: "
-			       "allow-dnsupdate-from, TSIG-ALLOW-DNSUPDATE)",
-			       key);
-	case DNS_NOTAUTH:
 		return err_set(
 			err, ERR_DENIED, "",
-			"NOTAUTH: this server does not serve the zone as its primary (%s was "
-			"used)%s",
-			key, call->key ? "" : "; Knot also answers so when it wants a signature");
+			"REFUSED: the server's policy does not allow this change (%s) of TXT "
+			"records at this name (BIND: update-policy or allow-update; PowerDNS: "
+			"allow-dnsupdate-from, TSIG-ALLOW-DNSUPDATE)",
+			key);
+	case DNS_NOTAUTH:
+		return err_set(err, ERR_DENIED, "",
+			       "NOTAUTH: this server does not serve the zone as its primary (%s)%s",
+			       key,
+			       call->key ? "" : "; Knot also says so when it wants a signature");
 	case DNS_NOTZONE:
-		return err_set(err, ERR_DNS, "",
-			       "NOTZONE: the server does not see this name inside the zone (%s was "
-			       "used); is the zone's name right?",
-			       key);
-	case DNS_SERVFAIL:
 		return err_set(
 			err, ERR_DNS, "",
-			"SERVFAIL: the server could not make the change (%s was used): often "
-			"a zone file or journal that it may not write, a frozen zone, or "
-			"more than 100 records at one name; its log says which",
+			"NOTZONE: the server does not see this name inside the zone (%s); is "
+			"the zone's name right?",
 			key);
+	case DNS_SERVFAIL:
+		return err_set(err, ERR_DNS, "",
+			       "SERVFAIL: the server could not make the change (%s): often a zone "
+			       "file or journal that it may not write, a frozen zone, or more than "
+			       "100 records at one name; its log says which",
+			       key);
 	case DNS_NOTIMP:
 		return err_set(err, ERR_DNS, "",
 			       "NOTIMP: the server does not do dynamic updates, or they are off "
 			       "(PowerDNS: dnsupdate=yes)");
 	default:
-		return err_set(err, ERR_DNS, "", "the server answered %s (%s was used)",
+		return err_set(err, ERR_DNS, "", "the server answered %s (%s)",
 			       dns_rcode_name(rcode), key);
 	}
 }
