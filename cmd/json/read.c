@@ -14,7 +14,7 @@ json_t *json_in(const struct json *json)
 	return (json_t *)(uintptr_t)json;
 }
 
-/* ---- what is refused before jansson sees it ------------------------------------------------- */
+/* ---- what is refused before jansson sees it ---- */
 
 /* One pass over the text: it knows strings and levels, nothing else of the grammar. */
 struct scan {
@@ -104,7 +104,7 @@ static enum err_code check_limits(const char *text, size_t len, struct err *err)
 	return ERR_NONE;
 }
 
-/* ---- the document ----------------------------------------------------------------------------- */
+/* ---- the document ---- */
 
 enum err_code json_parse(const char *text, size_t len, struct json **out, struct err *err)
 {
@@ -134,7 +134,7 @@ void json_free(struct json *json)
 	json_decref(json_in(json));
 }
 
-/* ---- members -------------------------------------------------------------------------------------- */
+/* ---- members ---- */
 
 const struct json *json_get(const struct json *object, const char *key)
 {

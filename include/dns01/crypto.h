@@ -52,8 +52,25 @@ void dns01_txt_value(const char *token, const struct key *account_key, char out[
 
 enum mac_alg { MAC_SHA1, MAC_SHA256, MAC_SHA384, MAC_SHA512, MAC_ALG_COUNT };
 size_t mac_len(enum mac_alg alg);
-void mac_compute(enum mac_alg alg, const void *secret, size_t secret_len, const void *data,
-		 size_t len, uint8_t out[MAC_MAX]);
+
+struct mac_input {
+	enum mac_alg alg;
+	const void *secret;
+	size_t secret_len;
+	const void *data;
+	size_t len;
+};
+
+/* RFC 2104; out gets mac_len() octets. */
+void mac_of(const struct mac_input *input, uint8_t out[MAC_MAX]);
+#define mac_compute(alg_, secret_, secret_len_, data_, len_, out_) \
+	mac_of(&(struct mac_input){ .alg = (alg_),                 \
+				    .secret = (secret_),           \
+				    .secret_len = (secret_len_),   \
+				    .data = (data_),               \
+				    .len = (len_) },               \
+	       (out_))
+
 bool equal_constant_time(const void *a, const void *b, size_t len);
 void crypto_random(void *out, size_t len); /* for cmd/world alone */
 
