@@ -153,6 +153,7 @@ static void on_watched(void *arg, const struct err *err)
 		issuance_fail(issuance, &copy);
 		return;
 	}
+	pipeline_copy_timeline(issuance->watch, &issuance->result);
 	issuance_enter(issuance, ISSUE_RESPOND, NULL);
 }
 
