@@ -1,0 +1,99 @@
+/*
+ * account: the key of a configured account, made when it is new, and its
+ * registration; used by an issuance and by `dns01 account register`.
+ */
+#include "dns01/issue.h"
+
+#define EAB_SECRET_MAX 512
+#define EAB_FILE_MAX 4096
+
+static enum err_code eab_load(const struct conf_account *account, uint8_t *secret, size_t *len,
+			      struct err *err)
+{
+	struct buf text;
+	enum err_code code = file_read_secret(account->eab_key_file, EAB_FILE_MAX, &text, err);
+	size_t text_len;
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	for (text_len = text.len; text_len > 0 && text.data[text_len - 1] <= ' '; text_len--) {
+	}
+	if (!base64_decode_any(buf_str(&text), text_len, secret, EAB_SECRET_MAX, len)) {
+		code = err_set(err, ERR_CONFIG, account->eab_key_file,
+			       "the file does not hold a base64 key of at most %d octets",
+			       EAB_SECRET_MAX);
+	}
+	buf_wipe(&text);
+	return code;
+}
+
+struct acme_call *account_register_start(struct acme *acme, const struct conf_account *account,
+					 acme_done *done, void *arg, struct err *err)
+{
+	uint8_t secret[EAB_SECRET_MAX];
+	struct acme_registration reg = {
+		.contact = &account->contact,
+		.agree_tos = account->agree_tos,
+		.eab_kid = account->eab_kid,
+		.eab_secret = secret,
+	};
+	struct acme_call *call = NULL;
+
+	if (!account->eab_kid || !account->eab_key_file ||
+	    eab_load(account, secret, &reg.eab_secret_len, err) == ERR_NONE) {
+		call = acme_account_start(acme, &reg, done, arg);
+	}
+	wipe(secret, sizeof(secret));
+	return call;
+}
+
+static enum err_code account_make(const char *state, const struct conf_account *account,
+				  struct account_record **out, struct err *err)
+{
+	struct account_record *record = xcalloc(1, sizeof(*record));
+	enum key_type type = KEY_P256;
+	enum err_code code;
+
+	if (account->key_type && !key_type_parse(account->key_type, &type)) {
+		code = err_set(err, ERR_CONFIG, account->name, "\"%s\" is not a key type",
+			       account->key_type);
+		goto out;
+	}
+	record->directory = xstrdup(account->directory);
+	code = key_generate(type, &record->key, err);
+	if (code == ERR_NONE) {
+		code = account_save(state, account->name, record, err);
+	}
+	if (code == ERR_NONE) {
+		*out = record;
+		record = NULL;
+	}
+out:
+	account_record_free(record);
+	return code;
+}
+
+enum err_code account_open(const char *state, const struct conf_account *account,
+			   struct account_record **out, struct err *err)
+{
+	struct account_record *record = NULL;
+	enum err_code code = account_load(state, account->name, &record, err);
+
+	if (code == ERR_NOT_FOUND) {
+		return account_make(state, account, out, err);
+	}
+	if (code != ERR_NONE) {
+		return code;
+	}
+	if (strcmp(record->directory, account->directory) != 0) {
+		code = err_set(err, ERR_CONFIG, account->name,
+			       "the account's key was registered at %s, and the configuration says "
+			       "%s; give the new CA an account of its own name",
+			       record->directory, account->directory);
+		account_record_free(record);
+		return code;
+	}
+	*out = record;
+	return ERR_NONE;
+}
