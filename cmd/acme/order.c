@@ -88,7 +88,7 @@ enum err_code acme_identifier_parse(const struct json *identifier, bool wildcard
 		return err_set(err, ERR_PROTOCOL, "",
 			       "the CA's answer is about \"%s\", which is no domain name", quoted);
 	}
-	snprintf(out, ACME_NAME_MAX + 1, "%s", name);
+	memcpy(out, name, strlen(name) + 1);
 	return ERR_NONE;
 }
 

@@ -99,7 +99,8 @@ int64_t acme_backoff_ms(unsigned tries, int64_t retry_after_s)
 	if (retry_after_s > REQUEST_WAIT_MAX_S) {
 		retry_after_s = REQUEST_WAIT_MAX_S;
 	}
-	return retry_after_s * 1000 > ms ? retry_after_s * 1000 : ms;
+	/* -1: none was named */
+	return retry_after_s > 0 && retry_after_s * 1000 > ms ? retry_after_s * 1000 : ms;
 }
 
 bool acme_ambiguous(const struct err *err, const struct acme_reply *reply)
