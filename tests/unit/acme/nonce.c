@@ -84,11 +84,12 @@ static void slots_of_a_cancelled_operation_are_free_at_once(void **state)
 }
 
 static unsigned failures;
+static const char *failing;
 
-static bool fail_nonces(struct ca *ca, const struct ca_request *request, struct answer *answer)
+static bool fail_some(struct ca *ca, const struct ca_request *request, struct answer *answer)
 {
 	(void)ca;
-	if (failures == 0 || !ca_is(request, "/nonce")) {
+	if (failures == 0 || !ca_under(request, failing)) {
 		return false;
 	}
 	failures--;
@@ -96,21 +97,35 @@ static bool fail_nonces(struct ca *ca, const struct ca_request *request, struct 
 	return true;
 }
 
+static void a_nonce_that_was_lost_costs_one(void **state)
+{
+	struct client client;
+
+	(void)state;
+	order_of(&client, 100);
+	client.ca.heads = 0;
+	client.ca.before = fail_some;
+	failing = "/authz/";
+	failures = 1;
+	assert_int_equal(do_authz(&client), ERR_NONE);
+	assert_int_equal(client.ca.heads, 1);
+	client_clear(&client);
+}
+
 static void a_failure_of_yesterday_is_forgotten(void **state)
 {
 	struct client client;
-	struct strlist names = { 0 };
 
 	(void)state;
-	client_init(&client);
-	client.ca.before = fail_nonces;
+	order_of(&client, 1);
+	acme_nonces_clear(client.acme);
+	client.ca.before = fail_some;
+	failing = "/nonce";
 	failures = REQUEST_REPEAT_MAX + 1;
-	assert_int_equal(do_directory(&client), ERR_NONE);
-	client_settle(&client); /* the nonce beside the directory never came */
+	acme_nonces_want(client.acme, 1);
+	client_settle(&client); /* it never came, and nobody waited */
 	assert_int_equal(failures, 0);
-	strlist_add(&names, "a.test");
-	assert_int_equal(do_order(&client, &names), ERR_NONE);
-	strlist_clear(&names);
+	assert_int_equal(do_load(&client), ERR_NONE);
 	client_clear(&client);
 }
 
@@ -122,7 +137,8 @@ static void one_nonce_that_fails_ends_nothing(void **state)
 	(void)state;
 	order_of(&client, 6);
 	acme_nonces_clear(client.acme);
-	client.ca.before = fail_nonces;
+	client.ca.before = fail_some;
+	failing = "/nonce";
 	failures = 3 * (REQUEST_REPEAT_MAX + 1);
 	assert_int_equal(do_authz(&client), ERR_NONE);
 	client_settle(&client);
@@ -136,6 +152,7 @@ int main(void)
 		cmocka_unit_test(the_pool_is_bounded_and_the_newest_goes_first),
 		cmocka_unit_test(no_nonce_is_fetched_for_a_request_without_a_slot),
 		cmocka_unit_test(slots_of_a_cancelled_operation_are_free_at_once),
+		cmocka_unit_test(a_nonce_that_was_lost_costs_one),
 		cmocka_unit_test(a_failure_of_yesterday_is_forgotten),
 		cmocka_unit_test(one_nonce_that_fails_ends_nothing),
 	};
