@@ -132,7 +132,9 @@ enum err_code journal_ready(struct journal *journal, struct err *err)
 	if (code == ERR_NONE) {
 		code = sql_text_run(journal,
 				    "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-				    "PRAGMA temp_store = MEMORY",
+				    "PRAGMA temp_store = MEMORY;"
+				    /* Every first opener reads the whole -wal: keep it short. */
+				    "PRAGMA wal_autocheckpoint = 256",
 				    err);
 	}
 	if (code == ERR_NONE && version < JOURNAL_VERSION) {

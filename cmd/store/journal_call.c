@@ -98,7 +98,7 @@ static void on_call_timer(void *arg)
 	call_free(call);
 }
 
-struct journal_call *call_new(struct journal *journal, const struct call_kind *kind)
+struct journal_call *journal_call_new(struct journal *journal, const struct call_kind *kind)
 {
 	struct journal_call *call = xcalloc(1, sizeof(*call));
 

@@ -125,7 +125,7 @@ struct journal_call {
 };
 
 /* Runs soon; gives an empty call of that kind. */
-struct journal_call *call_new(struct journal *journal, const struct call_kind *kind);
+struct journal_call *journal_call_new(struct journal *journal, const struct call_kind *kind);
 void plan_copy(struct journal_plan *to, const struct journal_plan *from);
 void plan_clear(struct journal_plan *plan);
 

