@@ -104,11 +104,14 @@ bool msg_is_reply(const uint8_t *wire, size_t len, const struct msg_expect *expe
 	       wire_u16(wire + pos + 2) == WIRE_CLASS_IN;
 }
 
-/* The frames alone, before ldns, which stops at the counted records and would
- * not see octets behind them. */
+/* The frames alone, before ldns, which would not see octets behind the counted
+ * records, and loses the first where OPT or TSIG come twice (RFC 6891 s.6.1.1,
+ * RFC 8945 s.5.1: once). */
 static bool is_well_formed(const uint8_t *wire, size_t len, const struct wire_header *header)
 {
 	size_t pos = WIRE_HEADER_LEN;
+	size_t opt = 0;
+	size_t tsig = 0;
 	size_t records = (size_t)header->count[1] + header->count[2] + header->count[3];
 
 	for (size_t i = 0; i < header->count[0]; i++) {
@@ -125,8 +128,10 @@ static bool is_well_formed(const uint8_t *wire, size_t len, const struct wire_he
 		if (!wire_rr_read(wire, len, &pos, &rr)) {
 			return false;
 		}
+		opt += rr.type == WIRE_TYPE_OPT;
+		tsig += rr.type == WIRE_TYPE_TSIG;
 	}
-	return pos == len;
+	return pos == len && opt <= 1 && tsig <= 1;
 }
 
 static char *name_of_rdf(const ldns_rdf *rdf)

@@ -119,7 +119,7 @@ static const char *to_alabels(const char *text, char **out)
 	return NULL;
 }
 
-/* A-labels in a name that is ASCII already are proven, each by itself. */
+/* Each A-label of a parsed name is proven, whoever wrote it and however. */
 static const char *check_alabels(const char *text)
 {
 	for (const char *label = text; *label; label += strspn(label, ".")) {
@@ -186,9 +186,6 @@ static const char *base_to_ascii(const char *base, char **out)
 	if (is_ascii(base)) {
 		why = odd_character(base);
 		if (!why) {
-			why = check_alabels(base);
-		}
-		if (!why) {
 			*out = xstrdup(base);
 		}
 		return why;
@@ -221,6 +218,9 @@ enum err_code name_parse(const char *text, char out[NAME_TEXT_MAX], struct err *
 	if (!why) {
 		whole = xasprintf("%s%s", wildcard ? "*." : "", ascii);
 		why = canonical(whole, parsed);
+	}
+	if (!why) {
+		why = check_alabels(parsed);
 	}
 	if (!why) {
 		memcpy(out, parsed, strlen(parsed) + 1);

@@ -99,6 +99,19 @@ static bool append_record(struct buf *wire, const struct tsig_key *key, const st
 	return true;
 }
 
+static void compute_mac(const struct tsig_key *key, const struct buf *digest, uint8_t out[MAC_MAX])
+{
+	mac_of(
+		&(struct mac_input){
+			.alg = key->alg,
+			.secret = key->secret,
+			.secret_len = key->secret_len,
+			.data = digest->data,
+			.len = digest->len,
+		},
+		out);
+}
+
 enum err_code tsig_sign(struct buf *wire, const struct tsig_key *key, int64_t now_s,
 			struct tsig_mac *mac_out, struct err *err)
 {
@@ -116,7 +129,7 @@ enum err_code tsig_sign(struct buf *wire, const struct tsig_key *key, int64_t no
 		rc = err_set(err, ERR_CONFIG, key->name, "the TSIG key's name is no domain name");
 		goto out;
 	}
-	mac_compute(key->alg, key->secret, key->secret_len, digest.data, digest.len, mac.mac);
+	compute_mac(key, &digest, mac.mac);
 	rr.mac = mac.mac;
 	rr.mac_len = mac.len;
 	rr.original_id = wire_u16((const uint8_t *)wire->data);
@@ -223,8 +236,7 @@ static bool mac_matches(const uint8_t *wire, const struct tsig_rr *rr, const str
 	wire_set_u16((uint8_t *)digest.data + at, rr->original_id);
 	wire_set_u16((uint8_t *)digest.data + at + 10, wire_u16(wire + 10) - 1);
 	if (add_variables(&digest, key, rr)) {
-		mac_compute(key->alg, key->secret, key->secret_len, digest.data, digest.len,
-			    expected);
+		compute_mac(key, &digest, expected);
 		same = equal_constant_time(expected, rr->mac, mac_len(key->alg));
 	}
 	buf_clear(&digest);

@@ -5,10 +5,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const struct tsig_key_text from = { (const char *)data, size, "fuzz", true };
 	struct tsig_key *key = NULL;
 	struct err err = { .code = ERR_NONE };
 
-	if (tsig_key_parse((const char *)data, size, "fuzz", true, &key, &err) == ERR_NONE) {
+	if (tsig_key_parse(&from, &key, &err) == ERR_NONE) {
 		if (key->secret_len == 0 || !key->name[0]) {
 			abort();
 		}

@@ -488,7 +488,9 @@ static void sign_reply(struct scene *scene, struct fake_query *query, unsigned e
 	buf_add(&digest, query->wire + query->len - 38, 32);
 	buf_add(&digest, query->reply.data, query->reply.len);
 	buf_add(&digest, variables.data, variables.len);
-	mac_compute(MAC_SHA256, SECRET, sizeof(SECRET) - 1, digest.data, digest.len, mac);
+	mac_of(&(struct mac_input){ MAC_SHA256, SECRET, sizeof(SECRET) - 1, digest.data,
+				    digest.len },
+	       mac);
 	buf_add(&query->reply, "\1k\0\0\xfa\0\xff\0\0\0\0\0\x3d\xbhmac-sha256\0", 26);
 	buf_add(&query->reply, variables.data + 22, 8);
 	buf_add_u16(&query->reply, error ? 0 : 32);

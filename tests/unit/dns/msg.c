@@ -160,6 +160,25 @@ static void empty_records_and_loops_are_refused_or_harmless(void **state)
 	assert_int_equal(msg_parse((const uint8_t *)ns, sizeof(ns) - 1, &msg, &err), ERR_PROTOCOL);
 }
 
+/* ldns keeps the last and loses the first. */
+static void opt_and_tsig_come_once(void **state)
+{
+	static const char opt[] = "\0\0\x29\4\xd0\0\0\0\0\0\0";
+	struct buf wire = BUF_INIT(WIRE_MSG_MAX);
+	struct dns_msg *msg = NULL;
+	struct err err;
+
+	(void)state;
+	buf_add(&wire, "\x12\x34\x84\0\0\0\0\0\0\0\0\1", 12);
+	buf_add(&wire, opt, sizeof(opt) - 1);
+	assert_int_equal(msg_parse((const uint8_t *)wire.data, wire.len, &msg, &err), ERR_NONE);
+	dns_msg_free(msg);
+	buf_add(&wire, opt, sizeof(opt) - 1);
+	wire.data[11] = 2;
+	assert_int_equal(msg_parse((const uint8_t *)wire.data, wire.len, &msg, &err), ERR_PROTOCOL);
+	buf_clear(&wire);
+}
+
 static void too_many_records_are_refused(void **state)
 {
 	struct buf wire = BUF_INIT(WIRE_MSG_MAX);
@@ -225,6 +244,7 @@ int main(void)
 		cmocka_unit_test(records_are_decoded),
 		cmocka_unit_test(broken_messages_are_refused),
 		cmocka_unit_test(empty_records_and_loops_are_refused_or_harmless),
+		cmocka_unit_test(opt_and_tsig_come_once),
 		cmocka_unit_test(too_many_records_are_refused),
 		cmocka_unit_test(a_reply_repeats_what_was_asked),
 		cmocka_unit_test(codes_have_names),

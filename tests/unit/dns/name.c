@@ -68,6 +68,7 @@ static void idn_mistakes_are_named(void **state)
 	(void)state;
 	refused("\xff\xfe.example", "UTF-8");
 	refused("xn--a.example", "A-label");
+	refused("\\xn--a.example", "A-label");
 	refused("xn--\xc3\xbc.example", "");
 	refused("\xe2\x98\x83\xe2\x80\x8b.example", "not allowed");
 	refused("b\xc3\xbc\\046.example", "backslash");

@@ -71,7 +71,7 @@ static struct buf from_hex(const char *hex)
 }
 
 /* The request's MAC as it stands in its TSIG record: before ID, error, length. */
-static struct tsig_mac mac_of(const struct buf *request, enum mac_alg alg)
+static struct tsig_mac request_mac_of(const struct buf *request, enum mac_alg alg)
 {
 	struct tsig_mac mac = { .len = mac_len(alg) };
 
@@ -130,7 +130,7 @@ static void replies_of_bind_are_believed(void **state)
 		struct tsig_key key = key_for(vectors[i].key, vectors[i].alg);
 		struct buf request = from_hex(vectors[i].request);
 		struct buf reply = from_hex(vectors[i].reply);
-		struct tsig_mac mac = mac_of(&request, key.alg);
+		struct tsig_mac mac = request_mac_of(&request, key.alg);
 		struct checker checker = { .mac = mac, .now_s = VECTOR_TIME };
 
 		assert_int_equal(verify(&checker, &reply, &key), ERR_NONE);
@@ -146,7 +146,7 @@ static void no_changed_octet_is_believed(void **state)
 {
 	struct tsig_key key = key_for("k256.test", MAC_SHA256);
 	struct buf request = from_hex(vectors[0].request);
-	struct tsig_mac mac = mac_of(&request, key.alg);
+	struct tsig_mac mac = request_mac_of(&request, key.alg);
 
 	(void)state;
 	for (size_t at = 2; at < strlen(vectors[0].reply) / 2; at++) {
@@ -175,7 +175,7 @@ static void no_cut_or_longer_message_is_believed(void **state)
 	struct tsig_key key = key_for("k256.test", MAC_SHA256);
 	struct buf request = from_hex(vectors[0].request);
 	struct buf reply = from_hex(vectors[0].reply);
-	struct checker checker = { .mac = mac_of(&request, key.alg), .now_s = VECTOR_TIME };
+	struct checker checker = { .mac = request_mac_of(&request, key.alg), .now_s = VECTOR_TIME };
 
 	(void)state;
 	for (size_t len = 0; len < reply.len; len++) {
@@ -211,7 +211,7 @@ static void another_key_request_or_time_is_not_believed(void **state)
 	struct tsig_key sha1 = key_for("k256.test", MAC_SHA1);
 	struct buf request = from_hex(vectors[0].request);
 	struct buf reply = from_hex(vectors[0].reply);
-	struct tsig_mac mac = mac_of(&request, key.alg);
+	struct tsig_mac mac = request_mac_of(&request, key.alg);
 	struct tsig_mac wrong = mac;
 	struct checker late = { .mac = mac, .now_s = VECTOR_TIME + 300 };
 	struct checker early = { .mac = mac, .now_s = VECTOR_TIME - 300 };
@@ -276,7 +276,7 @@ static void badtime_is_signed_and_tells_the_offset(void **state)
 	struct tsig_key key = key_for("k256.test", MAC_SHA256);
 	struct buf request = from_hex("a8c4d1c131502c02502d6ba5b32bc67e1cbdbeb975d3b2148b3b6b9f0e0c"
 				      "e9f9beef00000000");
-	struct tsig_mac mac = mac_of(&request, MAC_SHA256);
+	struct tsig_mac mac = request_mac_of(&request, MAC_SHA256);
 	struct buf reply = from_hex(reply_hex);
 
 	(void)state;
@@ -324,7 +324,7 @@ static void tsig_stands_last_and_alone(void **state)
 	struct tsig_key key = key_for("k256.test", MAC_SHA256);
 	struct buf request = from_hex(vectors[0].request);
 	struct buf reply = from_hex(vectors[0].reply);
-	struct tsig_mac mac = mac_of(&request, key.alg);
+	struct tsig_mac mac = request_mac_of(&request, key.alg);
 	struct buf twice = BUF_INIT(WIRE_MSG_MAX);
 	size_t record = 20;
 
