@@ -6,36 +6,67 @@ struct status_run {
 	struct json *values;
 };
 
+static void show_certificate(struct status_run *run, struct json *object,
+			     const struct chain_facts *facts)
+{
+	int64_t left_s = facts->not_after - world_wall_s(run->cli.world);
+	char *names = strlist_join(&facts->names, " ");
+	char until[32];
+
+	time_format(until, facts->not_after);
+	if (!run->cli.options.json) {
+		printf("  until %s, %lld days left\n  names %s\n  issuer %s\n", until,
+		       (long long)(left_s / 86400), names, facts->issuer);
+	}
+	json_set_str(object, "not_after", until);
+	json_set_str(object, "issuer", facts->issuer);
+	json_set_str(object, "names", names);
+	free(names);
+}
+
+static void show_failure(struct status_run *run, struct json *object, struct lineage *lineage)
+{
+	struct err failure;
+	int64_t at_s;
+	char at[32];
+	char *text;
+
+	if (!lineage_load_failure(lineage, &failure, &at_s)) {
+		return;
+	}
+	time_format(at, at_s);
+	text = err_format(&failure);
+	if (!run->cli.options.json) {
+		printf("  failed at %s: %s\n", at, text);
+	}
+	json_set_str(object, "failed_at", at);
+	json_set(object, "failure", cli_err_json(&failure));
+	free(text);
+}
+
 static void show_lineage(struct status_run *run, const char *name, struct json *array)
 {
 	struct lineage *lineage = NULL;
 	struct chain *chain = NULL;
+	struct json *object = json_object();
 	struct err err;
-	char until[32];
 
+	json_set_str(object, "lineage", name);
+	if (!run->cli.options.json) {
+		printf("%s\n", name);
+	}
 	if (lineage_open(run->cli.conf->state, name, &lineage, &err) != ERR_NONE ||
 	    lineage_load(lineage, &chain, &err) != ERR_NONE) {
 		if (!run->cli.options.json) {
-			printf("%-24s no certificate: %s\n", name, err.text);
+			printf("  no certificate: %s\n", err.text);
 		}
 	} else {
-		const struct chain_facts *facts = chain_facts(chain);
-		int64_t left_s = facts->not_after - world_wall_s(run->cli.world);
-		char *names = strlist_join(&facts->names, " ");
-		struct json *object = json_object();
-
-		time_format(until, facts->not_after);
-		if (!run->cli.options.json) {
-			printf("%-24s until %s, %lld days left: %s (%s)\n", name, until,
-			       (long long)(left_s / 86400), names, facts->issuer);
-		}
-		json_set_str(object, "lineage", name);
-		json_set_str(object, "not_after", until);
-		json_set_str(object, "issuer", facts->issuer);
-		json_set_str(object, "names", names);
-		json_add(array, object);
-		free(names);
+		show_certificate(run, object, chain_facts(chain));
 	}
+	if (lineage) {
+		show_failure(run, object, lineage);
+	}
+	json_add(array, object);
 	chain_free(chain);
 	lineage_free(lineage);
 }

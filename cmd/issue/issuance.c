@@ -163,6 +163,24 @@ static void on_finish(void *arg)
 	     &issuance->result);
 }
 
+/* For `dns01 status`, tomorrow. */
+static void remember_outcome(struct issuance *issuance)
+{
+	const struct err *failure =
+		issuance->err.code != ERR_NONE ? &issuance->err : &issuance->result.deploy_error;
+	struct err err;
+
+	if (!issuance->lineage || failure->code == ERR_CANCELED) {
+		return;
+	}
+	if (failure->code == ERR_NONE) {
+		lineage_drop_failure(issuance->lineage);
+	} else if (lineage_save_failure(issuance->lineage, failure,
+					world_wall_s(issuance->args.world), &err) != ERR_NONE) {
+		log_warn("%s", err.text);
+	}
+}
+
 void issuance_finish(struct issuance *issuance)
 {
 	struct world *world = issuance->args.world;
@@ -171,6 +189,7 @@ void issuance_finish(struct issuance *issuance)
 		return;
 	}
 	issuance->over = true;
+	remember_outcome(issuance);
 	world_timer_cancel(world, issuance->exit_timer);
 	issuance->exit_timer = NULL;
 	if (issuance->acme) {

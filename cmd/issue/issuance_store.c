@@ -190,13 +190,19 @@ static bool pending_fits(const struct issuance *issuance, const struct pending_o
 bool pending_resume(struct issuance *issuance)
 {
 	struct pending_order *pending = NULL;
+	struct err err;
+	enum err_code code;
 	bool fits;
 
 	if (issuance->pending_loaded) {
 		return false;
 	}
 	issuance->pending_loaded = true;
-	if (lineage_load_pending(issuance->lineage, &pending, NULL) != ERR_NONE) {
+	code = lineage_load_pending(issuance->lineage, &pending, &err);
+	if (code != ERR_NONE) {
+		if (code != ERR_NOT_FOUND) {
+			log_warn("%s: %s; a new order is made", err.subject, err.text);
+		}
 		return false;
 	}
 	fits = pending_fits(issuance, pending);

@@ -220,6 +220,11 @@ enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *s
 			    struct err *err) MUST_CHECK;
 /* The current chain; ERR_NOT_FOUND: none yet. */
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
+/* Why the last run failed, and when (Unix time, s); dropped by the next success. */
+enum err_code lineage_save_failure(struct lineage *lineage, const struct err *failure, int64_t at_s,
+				   struct err *err) MUST_CHECK;
+bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t *at_s);
+void lineage_drop_failure(struct lineage *lineage);
 /* Names of all lineages, sorted. */
 enum err_code lineage_names(const char *state, struct strlist *out, struct err *err) MUST_CHECK;
 
