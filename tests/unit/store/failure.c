@@ -5,12 +5,13 @@ static void it_comes_back_whole(void **state)
 {
 	struct bed *bed = *state;
 	struct lineage *lineage = lineage_of(bed);
-	struct err failure = { .retry_after_s = 90 };
+	struct err failure;
 	struct err loaded;
 	int64_t at_s = 0;
 
 	err_set(&failure, ERR_ACME, "www.example.com", "No TXT record found");
 	snprintf(failure.problem, sizeof(failure.problem), "dns");
+	failure.retry_after_s = 90;
 	assert_int_equal(lineage_save_failure(lineage, &failure, 1795000000, NULL), ERR_NONE);
 	lineage_free(lineage);
 	lineage = lineage_of(bed);
