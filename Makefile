@@ -190,6 +190,7 @@ lint:
 # Packages first: what pkg-config says is read when make starts.
 check:
 	$(Q)tests/peer/packages check
+	$(Q)tests/peer/fetch
 	$(Q)$(MAKE) --no-print-directory check-parts
 
 run_replays := $(foreach replay,$(REPLAYS),--then "$(replay) tests/fuzz/$(notdir $(replay))")
@@ -206,11 +207,13 @@ check-fast: $(UNITS) $(REPLAYS) $(SIM)
 
 demo:
 	$(Q)tests/peer/packages demo
+	$(Q)tests/peer/fetch
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)/usr/bin/python3 tests/e2e/demo
 
 bench:
 	$(Q)tests/peer/packages bench
+	$(Q)tests/peer/fetch
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/bench/run
 
