@@ -8,9 +8,9 @@
  *
  *   START -> ZONE -> ASK -+-> no alias, same zone ---------------> DONE
  *             ^           +-> delegation, or a child zone --> ZONE
- *             |           +-> CNAME or DNAME: next owner ---> ZONE
- *             |           +-> CNAME into a zone that is not ours
- *             +-------------- not a wildcard's <-- PROBE --> a wildcard's: DONE
+ *             |           +-> CNAME or DNAME for challenges: next owner ---> ZONE
+ *             |           +-> CNAME that may be a wildcard's
+ *             +------- no: next owner <--- PROBE ---> yes: DONE
  */
 #include "dns01/challenge.h"
 
@@ -162,6 +162,25 @@ static void report(struct route_call *call)
 	free(hops);
 }
 
+static void fail_unconfigured(struct route_call *call, const char *zone)
+{
+	struct strlist *hops = &call->route->hops;
+	struct err err;
+
+	if (hops->count > 0) {
+		err_set(&err, ERR_CONFIG, call->route->name,
+			"\"%s\" is an alias of \"%s\", which no zone of the configuration holds "
+			"(view \"%s\"); add its zone, or set alias = \"off\"",
+			hops->item[0], call->owner, call->view);
+	} else {
+		err_set(&err, ERR_CONFIG, call->route->name,
+			"no zone of the configuration holds \"%s\" (view \"%s\"); add { suffix = "
+			"\"%s\"; ... } to zones",
+			call->owner, call->view, zone);
+	}
+	call_fail(call, &err);
+}
+
 /* The owner is final and lies in zone. */
 static void call_finish(struct route_call *call, const char *zone)
 {
@@ -169,14 +188,9 @@ static void call_finish(struct route_call *call, const char *zone)
 	struct route *route = call->route;
 	route_done *done = call->done;
 	void *arg = call->arg;
-	struct err err;
 
 	if (!scope_settings(call->scope)) {
-		err_set(&err, ERR_CONFIG, route->name,
-			"no zone of the configuration holds \"%s\" (view \"%s\"); add { suffix = "
-			"\"%s\"; ... } to zones",
-			call->owner, call->view, zone);
-		call_fail(call, &err);
+		fail_unconfigured(call, zone);
 		return;
 	}
 	route->owner = xstrdup(call->owner);
@@ -234,24 +248,21 @@ static void follow_alias(struct route_call *call, const char *target)
 	call_fail(call, &err);
 }
 
-/* Is the target's zone one that the configuration names, not just "."? */
-static bool target_is_ours(struct route_call *call, const char *target)
+/* An alias that can only be for challenges: a host's name has no underscore, and where nothing
+ * can be published at the owner itself there is no choice. */
+static bool alias_is_meant(const struct route_call *call, const char *target)
 {
-	const struct conf_zone *zone = conf_find_zone(call->router->args.conf, target, call->view);
-
-	if (!zone) {
-		return false;
-	}
-	return strcmp(zone->suffix, ".") != 0 || name_under(target, zone_find_zone(call->find));
+	return !scope_settings(call->scope) ||
+	       (target[0] == '_' && conf_find_zone(call->router->args.conf, target, call->view));
 }
 
 static void on_alias(struct route_call *call, const char *target)
 {
-	if (target_is_ours(call, target)) {
+	if (alias_is_meant(call, target)) {
 		follow_alias(call, target);
 		return;
 	}
-	/* `*.example.com CNAME lb.cloud.example` answers for every name; a TXT record
+	/* `*.example.com CNAME www.example.com` answers for every name; a TXT record
 	 * of our own hides it, so only a CNAME of the very name counts. */
 	call->probing = true;
 	free(call->target);
@@ -262,25 +273,12 @@ static void on_alias(struct route_call *call, const char *target)
 
 static void on_probed(struct route_call *call, const char *target)
 {
-	struct err err;
-
 	call->probing = false;
 	if (target && strcmp(target, call->target) == 0) {
 		call_finish(call, zone_find_zone(call->find));
-		return;
+	} else {
+		follow_alias(call, call->target);
 	}
-	if (conf_find_zone(call->router->args.conf, call->target, call->view)) {
-		char *next = xstrdup(call->target);
-
-		follow_alias(call, next);
-		free(next);
-		return;
-	}
-	err_set(&err, ERR_CONFIG, call->route->name,
-		"\"%s\" is an alias of \"%s\", which no zone of the configuration holds (view "
-		"\"%s\"); add its zone, or set alias = \"off\"",
-		call->owner, call->target, call->view);
-	call_fail(call, &err);
 }
 
 /* ---- asking the zone's servers --------------------------------------------- */
@@ -338,7 +336,8 @@ static bool take_answer(struct route_call *call, const struct dns_msg *msg, bool
 	const char *child = referred_zone(call, msg);
 	const char *zone;
 
-	if (msg->rcode != DNS_NOERROR && msg->rcode != DNS_NXDOMAIN) {
+	/* RFC 6604 s.3: the code is that of the last name of a chain, the alias is there anyway. */
+	if (msg->rcode != DNS_NOERROR && msg->rcode != DNS_NXDOMAIN && !alias) {
 		return false;
 	}
 	if (child) {
@@ -480,6 +479,10 @@ static void on_zone(void *arg, const struct err *err, struct zone_find *find)
 {
 	struct route_call *call = arg;
 
+	if (err && call->route->hops.count > 0 && !scope_settings(call->scope)) {
+		fail_unconfigured(call, NULL);
+		return;
+	}
 	if (err) {
 		call_fail(call, err);
 		return;
