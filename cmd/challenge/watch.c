@@ -100,10 +100,9 @@ static void fail(struct watch_zone *zone, const char *why)
 			? buf_str(&text)
 			: "no authoritative server can be asked from here; name usable ones in "
 			  "the zone's `servers` setting",
-		refusing
-			? " (quorum = \"reachable\" or `ignore` would pass it over; `servers` of "
-			  "the zone names those to watch)"
-			: "");
+		refusing ? " (quorum = \"reachable\" or `ignore` would pass it over; `servers` of "
+			   "the zone names those to watch)"
+			 : "");
 	buf_clear(&text);
 	conclude(watch);
 }
