@@ -78,7 +78,7 @@ enum err_code sql_err(struct journal *journal, int rc, struct err *err)
 
 	if (disk_is_full(journal, rc)) {
 		return err_set(err, ERR_IO, journal->path,
-			       "the disk is full: nothing was published; make room for the "
+			       "the disk is full: nothing was changed in DNS; make room for the "
 			       "journal and try again");
 	}
 	switch (rc & 0xff) {

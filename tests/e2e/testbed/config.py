@@ -51,12 +51,12 @@ def write_config(bed, name="dns01.conf", **settings):
     return bed.write(name, config_text(**settings))
 
 
-def site_config(bed, pebble, site, *names, zone_settings=None,
+def site_config(bed, pebble, site, *names, zone_settings=None, state=None,
                 provider_settings=None, **certificate_settings):
     """One account, one provider, all zones of the site, one certificate for
     the names; the path of the file."""
     return write_config(
-        bed, accounts=[account(pebble)],
+        bed, state=state or bed.state(), accounts=[account(pebble)],
         providers=[rfc2136(site, **(provider_settings or {}))],
         zones=[zone(z.name, **(zone_settings or {})) for z in site.zones],
         certificates=[certificate(*names, **certificate_settings)])

@@ -550,7 +550,7 @@ static void nothing_is_planned_on_a_full_database(void **state)
 		answer_clear(&answer);
 	}
 	assert_int_equal(answer.err.code, ERR_IO);
-	assert_non_null(strstr(answer.err.text, "disk is full: nothing was published"));
+	assert_non_null(strstr(answer.err.text, "disk is full: nothing was changed in DNS"));
 	assert_int_equal(row_count(bed, journal, NULL), before);
 	/* Room again: it goes on. */
 	assert_int_equal(sql_text_run(journal, "PRAGMA max_page_count = 1000", NULL), ERR_NONE);
@@ -569,7 +569,7 @@ static void plan_on_a_full_disk(struct bed *bed)
 	bed_fill(bed);
 	answer = plan_run_now(bed, journal, &plan);
 	assert_int_equal(answer.err.code, ERR_IO);
-	assert_non_null(strstr(answer.err.text, "disk is full: nothing was published"));
+	assert_non_null(strstr(answer.err.text, "disk is full: nothing was changed in DNS"));
 	assert_int_equal(row_count(bed, journal, NULL), 0);
 	journal_close(journal);
 }
