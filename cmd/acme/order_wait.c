@@ -107,6 +107,14 @@ static void on_explained(void *arg, const struct err *err)
 
 static void rest(struct wait_call *self, int64_t retry_after_s);
 
+static int64_t next_step_ms(int64_t step_ms)
+{
+	if (step_ms < ACME_POLL_SECOND_MS) {
+		return ACME_POLL_SECOND_MS;
+	}
+	return step_ms * 2 < ACME_POLL_MAX_MS ? step_ms * 2 : ACME_POLL_MAX_MS;
+}
+
 static void on_poll(void *arg, const struct err *err, const struct acme_reply *reply)
 {
 	struct wait_call *self = arg;
@@ -171,8 +179,7 @@ static void rest(struct wait_call *self, int64_t retry_after_s)
 	} else if (retry_after_s > 0) {
 		delay_us = retry_after_s * 1000000;
 	} else {
-		self->step_ms *= 2;
-		self->step_ms = self->step_ms < ACME_POLL_MAX_MS ? self->step_ms : ACME_POLL_MAX_MS;
+		self->step_ms = next_step_ms(self->step_ms);
 	}
 	/* The last look is at the deadline. */
 	if (now_us + delay_us > self->deadline_us) {
