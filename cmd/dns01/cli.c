@@ -151,7 +151,6 @@ static void set_account(struct conf *conf, const struct options *options)
 	free(name);
 }
 
-/* conf knows no DNS: names of zones become A-labels here (IDN by the dns module). */
 static enum err_code canonical_name(char **name, const char *where, struct err *err)
 {
 	char canonical[NAME_TEXT_MAX];
@@ -169,7 +168,7 @@ static enum err_code canonical_name(char **name, const char *where, struct err *
 	return ERR_NONE;
 }
 
-static enum err_code canonical_zones(struct conf *conf, struct err *err)
+enum err_code cli_canonical_zones(struct conf *conf, struct err *err)
 {
 	enum err_code code = ERR_NONE;
 
@@ -209,7 +208,7 @@ static enum err_code conf_of_flags(const struct options *options, struct conf **
 		code = conf_check(conf, provider_rows, err);
 	}
 	if (code == ERR_NONE) {
-		code = canonical_zones(conf, err);
+		code = cli_canonical_zones(conf, err);
 	}
 	if (code != ERR_NONE) {
 		conf_free(conf);
@@ -274,7 +273,7 @@ enum err_code cli_conf(const struct options *options, struct conf **out, struct 
 		return code;
 	}
 	default_state(*out, options);
-	code = canonical_zones(*out, err);
+	code = cli_canonical_zones(*out, err);
 	if (code != ERR_NONE) {
 		conf_free(*out);
 		*out = NULL;

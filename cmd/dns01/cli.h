@@ -6,13 +6,17 @@
 #define DNS01_CLI_H
 
 #include <getopt.h>
+#include <limits.h>
 
 #include "dns01/issue.h"
 #include "dns01/json.h"
 
+#define ANY_NUMBER INT_MAX
+
 struct verb {
 	const char *name;
 	const char *arguments; /* "[NAMES...]" */
+	int least, most;       /* how many of them; ANY_NUMBER */
 	const char *summary;
 	const char *help; /* the options, a line each; NULL: only the common ones */
 	int (*run)(int argc, char **argv);
@@ -95,6 +99,8 @@ char *options_help(unsigned groups);
 /* From -c, $DNS01_CONFIG or the usual place; from flags alone with --provider or --ca. */
 enum err_code cli_conf(const struct options *options, struct conf **out,
 		       struct err *err) MUST_CHECK;
+/* Names of zones as A-labels: conf knows no DNS. A name that is none is refused. */
+enum err_code cli_canonical_zones(struct conf *conf, struct err *err) MUST_CHECK;
 /* Where the configuration file is looked for; gives. */
 char *cli_conf_path(const struct options *options);
 

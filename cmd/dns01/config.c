@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #define STDIN_MAX (1024 * 1024)
+#define FILE_MAX (1024 * 1024) /* of roots or a key */
 
 static enum err_code read_stdin(struct buf *text, struct err *err)
 {
@@ -45,6 +46,57 @@ static enum err_code load(const struct options *options, struct conf **conf, str
 	return code;
 }
 
+/* ---- what only the modules that use it can judge --------------------------- */
+
+/* The sentence of err, with where the item stands. */
+static enum err_code refuse(struct err *err, const char *where, const char *kind, const char *name)
+{
+	char *sentence = err_format(err);
+
+	err_set(err, ERR_CONFIG, where, "%s \"%s\": %s", kind, name, sentence);
+	free(sentence);
+	return ERR_CONFIG;
+}
+
+static enum err_code check_account(const struct conf_account *account, struct err *err)
+{
+	struct buf text;
+	enum err_code code = ERR_NONE;
+
+	if (account->ca_file) {
+		code = file_read(account->ca_file, FILE_MAX, &text, err);
+		buf_clear(&text);
+	}
+	if (code == ERR_NONE && account->eab_key_file) {
+		code = file_read_secret(account->eab_key_file, FILE_MAX, &text, err);
+		buf_wipe(&text);
+	}
+	return code == ERR_NONE ? code : refuse(err, account->where, "account", account->name);
+}
+
+static enum err_code check_certificate(const struct conf_certificate *certificate, struct err *err)
+{
+	struct strlist names = { 0 };
+	enum err_code code = names_check(&certificate->names, &names, err);
+
+	strlist_clear(&names);
+	return code == ERR_NONE ? code
+				: refuse(err, certificate->where, "certificate", certificate->name);
+}
+
+static enum err_code check_items(const struct conf *conf, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < conf->account_count && code == ERR_NONE; i++) {
+		code = check_account(&conf->account[i], err);
+	}
+	for (size_t i = 0; i < conf->certificate_count && code == ERR_NONE; i++) {
+		code = check_certificate(&conf->certificate[i], err);
+	}
+	return code;
+}
+
 /* Credentials too: a provider that cannot be opened is a wrong configuration. */
 static enum err_code open_providers(const struct conf *conf, struct err *err)
 {
@@ -59,14 +111,38 @@ static enum err_code open_providers(const struct conf *conf, struct err *err)
 	dns = dns_client_new(world);
 	pool = provider_pool_new(world, dns, conf);
 	for (size_t i = 0; i < conf->provider_count && code == ERR_NONE; i++) {
+		const struct conf_provider *provider = &conf->provider[i];
 		const struct provider_in_use *use;
 
-		code = provider_pool_get(pool, conf->provider[i].name, &use, err);
+		code = provider_pool_get(pool, provider->name, &use, err);
+		if (code != ERR_NONE) {
+			code = refuse(err, provider->where, "provider", provider->name);
+		}
 	}
 	provider_pool_free(pool);
 	dns_client_free(dns);
 	world_real_free(world);
 	return code;
+}
+
+static void print_counts(const struct conf *conf)
+{
+	const struct {
+		const char *what;
+		size_t count;
+	} counts[] = {
+		{ "account", conf->account_count },
+		{ "provider", conf->provider_count },
+		{ "zone", conf->zone_count },
+		{ "certificate", conf->certificate_count },
+	};
+
+	printf("%s:", conf->path ? conf->path : "standard input");
+	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+		printf("%s %zu %s%s", i > 0 ? "," : "", counts[i].count, counts[i].what,
+		       counts[i].count == 1 ? "" : "s");
+	}
+	printf("\n");
 }
 
 static enum err_code check(const struct options *options, struct err *err)
@@ -75,15 +151,16 @@ static enum err_code check(const struct options *options, struct err *err)
 	enum err_code code = load(options, &conf, err);
 
 	if (code == ERR_NONE) {
+		code = cli_canonical_zones(conf, err);
+	}
+	if (code == ERR_NONE) {
+		code = check_items(conf, err);
+	}
+	if (code == ERR_NONE) {
 		code = open_providers(conf, err);
 	}
 	if (code == ERR_NONE) {
-		printf("%s: %zu account%s, %zu provider%s, %zu zone%s, %zu certificate%s\n",
-		       conf->path ? conf->path : "standard input", conf->account_count,
-		       conf->account_count == 1 ? "" : "s", conf->provider_count,
-		       conf->provider_count == 1 ? "" : "s", conf->zone_count,
-		       conf->zone_count == 1 ? "" : "s", conf->certificate_count,
-		       conf->certificate_count == 1 ? "" : "s");
+		print_counts(conf);
 	}
 	conf_free(conf);
 	return code;

@@ -26,8 +26,7 @@ int verb_keygen(int argc, char **argv)
 	if (code == ERR_CANCELED) {
 		return 0;
 	}
-	if (code == ERR_NONE &&
-	    (options.name_count != 2 || !key_type_parse(options.names[0], &type))) {
+	if (code == ERR_NONE && !key_type_parse(options.names[0], &type)) {
 		code = err_set(&err, ERR_USAGE, "",
 			       "write dns01 keygen TYPE FILE with a TYPE of p256, p384, rsa2048, "
 			       "rsa3072 or rsa4096");

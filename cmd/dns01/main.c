@@ -2,27 +2,59 @@
 #include "cli.h"
 
 const struct verb verbs[] = {
-	{ "issue", "[NAMES...]",
-	  "get a certificate: order, publish, watch, finalize, store, deploy",
-	  "Without NAMES every certificate of the configuration is issued. NAMES are DNS names\n"
-	  "for one certificate, or names of certificates in the configuration.",
-	  verb_issue, false },
-	{ "probe", "NAME", "publish a random value, watch it on every server, retract it",
-	  "Tries credential, alias, zone and servers of NAME without a CA.", verb_probe, false },
-	{ "retract", "NAME [VALUE]", "remove values of ours at NAME from DNS, whoever holds them",
-	  "NAME is an identifier, or an owner name that begins with \"_\".", verb_retract, false },
-	{ "sweep", "", "remove what dead processes and expired leases left in DNS", NULL,
-	  verb_sweep, false },
-	{ "account", "[show | register]", "show the accounts, or register one at its CA", NULL,
-	  verb_account, false },
-	{ "status", "", "certificates on disk, values in DNS, and what failed last", NULL,
-	  verb_status, false },
-	{ "providers", "[NAME]", "list the DNS providers, or one with its settings", NULL,
-	  verb_providers, false },
-	{ "config", "check | dump | manual",
-	  "check or print the configuration (FILE or - for stdin)", NULL, verb_config, false },
-	{ "keygen", "TYPE FILE", "write a new key (used by issue for keys that take long)", NULL,
-	  verb_keygen, true },
+	{ .name = "issue",
+	  .arguments = "[NAMES...]",
+	  .most = ANY_NUMBER,
+	  .summary = "get a certificate: order, publish, watch, finalize, store, deploy",
+	  .help = "Without NAMES every certificate of the configuration is issued. NAMES are DNS "
+		  "names\nfor one certificate, or names of certificates in the configuration.",
+	  .run = verb_issue },
+	{ .name = "probe",
+	  .arguments = "NAME",
+	  .least = 1,
+	  .most = 1,
+	  .summary = "publish a random value, watch it on every server, retract it",
+	  .help = "Tries credential, alias, zone and servers of NAME without a CA.",
+	  .run = verb_probe },
+	{ .name = "retract",
+	  .arguments = "NAME [VALUE]",
+	  .least = 1,
+	  .most = 2,
+	  .summary = "remove values of ours at NAME from DNS, whoever holds them",
+	  .help = "NAME is an identifier, or an owner name that begins with \"_\".\n"
+		  "Write -- before a VALUE that begins with a hyphen.",
+	  .run = verb_retract },
+	{ .name = "sweep",
+	  .arguments = "",
+	  .summary = "remove what dead processes and expired leases left in DNS",
+	  .run = verb_sweep },
+	{ .name = "account",
+	  .arguments = "[show | register]",
+	  .most = 1,
+	  .summary = "show the accounts, or register one at its CA",
+	  .run = verb_account },
+	{ .name = "status",
+	  .arguments = "",
+	  .summary = "certificates on disk, values in DNS, and what failed last",
+	  .run = verb_status },
+	{ .name = "providers",
+	  .arguments = "[NAME]",
+	  .most = 1,
+	  .summary = "list the DNS providers, or one with its settings",
+	  .run = verb_providers },
+	{ .name = "config",
+	  .arguments = "check [FILE] | dump [FILE] | manual",
+	  .least = 1,
+	  .most = 2,
+	  .summary = "check or print the configuration (FILE or - for stdin)",
+	  .run = verb_config },
+	{ .name = "keygen",
+	  .arguments = "TYPE FILE",
+	  .least = 2,
+	  .most = 2,
+	  .summary = "write a new key (used by issue for keys that take long)",
+	  .run = verb_keygen,
+	  .hidden = true },
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 
@@ -53,16 +85,44 @@ static void print_usage(FILE *to)
 
 void verb_print_help(const struct verb *verb)
 {
-	printf("usage: dns01 %s [OPTIONS] %s\n\n%s.\n", verb->name, verb->arguments, verb->summary);
+	printf("usage: dns01 %s [OPTIONS]%s%s\n\n%s.\n", verb->name, verb->arguments[0] ? " " : "",
+	       verb->arguments, verb->summary);
 	if (verb->help) {
 		printf("%s\n", verb->help);
 	}
 }
 
+static int run_verb(int argc, char **argv)
+{
+	const struct verb *verb = verb_find(argv[0]);
+
+	if (verb) {
+		return verb->run(argc, argv);
+	}
+	if (argv[0][0] == '-') {
+		fprintf(stderr,
+			"dns01: options follow the command: dns01 COMMAND %s; `dns01 --help` lists "
+			"the commands\n",
+			argv[0]);
+	} else {
+		fprintf(stderr, "dns01: there is no command \"%s\"; `dns01 --help` lists them\n",
+			argv[0]);
+	}
+	return err_exit_status(ERR_USAGE);
+}
+
+/* A full disk behind a redirection must not look like success. */
+static int close_output(int status)
+{
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+		fprintf(stderr, "dns01: standard output cannot be written\n");
+		return err_exit_status(ERR_IO);
+	}
+	return status;
+}
+
 int main(int argc, char **argv)
 {
-	const struct verb *verb;
-
 	if (argc < 2) {
 		print_usage(stderr);
 		return err_exit_status(ERR_USAGE);
@@ -70,17 +130,11 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
 	    strcmp(argv[1], "help") == 0) {
 		print_usage(stdout);
-		return 0;
+		return close_output(0);
 	}
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
 		printf("dns01 %s\n", dns01_version());
-		return 0;
+		return close_output(0);
 	}
-	verb = verb_find(argv[1]);
-	if (!verb) {
-		fprintf(stderr, "dns01: there is no command \"%s\"; `dns01 --help` lists them\n",
-			argv[1]);
-		return err_exit_status(ERR_USAGE);
-	}
-	return verb->run(argc - 1, argv + 1);
+	return close_output(run_verb(argc - 1, argv + 1));
 }

@@ -140,6 +140,18 @@ static const struct option_row *row_of(int id)
 	return NULL;
 }
 
+static enum err_code check_arguments(const struct options *options, const struct verb *verb,
+				     struct err *err)
+{
+	if (options->name_count >= verb->least && options->name_count <= verb->most) {
+		return ERR_NONE;
+	}
+	return err_set(err, ERR_USAGE, "", "%s; write: dns01 %s [OPTIONS]%s%s",
+		       options->name_count < verb->least ? "an argument is missing"
+							 : "there are too many arguments",
+		       verb->name, verb->arguments[0] ? " " : "", verb->arguments);
+}
+
 enum err_code options_parse(struct options *options, unsigned groups, int argc, char **argv,
 			    struct err *err)
 {
@@ -179,7 +191,7 @@ enum err_code options_parse(struct options *options, unsigned groups, int argc, 
 	}
 	options->names = argv + optind;
 	options->name_count = argc - optind;
-	return ERR_NONE;
+	return check_arguments(options, verb_find(verb), err);
 }
 
 void options_clear(struct options *options)

@@ -64,14 +64,8 @@ static void on_stop(void *arg)
 int verb_probe(int argc, char **argv)
 {
 	struct probe_run run = { 0 };
-	struct err err;
 
 	if (!cli_open(&run.cli, OPTIONS_COMMON | OPTIONS_DNS, argc, argv)) {
-		return cli_close(&run.cli);
-	}
-	if (run.cli.options.name_count != 1) {
-		err_set(&err, ERR_USAGE, "", "give one NAME: dns01 probe example.com");
-		cli_fail(&run.cli, &err);
 		return cli_close(&run.cli);
 	}
 	run.ui = ui_new(run.cli.world, run.cli.options.quiet || run.cli.options.json);

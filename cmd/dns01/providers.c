@@ -36,7 +36,25 @@ static struct json *provider_json(const struct provider *provider)
 		json_add(settings, row);
 	}
 	json_set(object, "settings", settings);
+	json_set_str(object, "privilege", provider->privilege);
+	json_set_str(object, "example", provider->example);
 	return object;
+}
+
+static void print_one(const struct provider *provider, bool as_json)
+{
+	struct json *object;
+	char *text;
+
+	if (!as_json) {
+		print_provider(provider);
+		return;
+	}
+	object = provider_json(provider);
+	text = json_pretty(object);
+	puts(text);
+	free(text);
+	json_free(object);
 }
 
 static void print_all(bool as_json)
@@ -73,7 +91,7 @@ int verb_providers(int argc, char **argv)
 	if (code == ERR_NONE && options.name_count > 0) {
 		provider = provider_find(options.names[0]);
 		if (provider) {
-			print_provider(provider);
+			print_one(provider, options.json);
 		} else {
 			code = err_set(&err, ERR_NOT_FOUND, options.names[0],
 				       "there is no such provider; `dns01 providers` lists them");

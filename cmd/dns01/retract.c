@@ -102,12 +102,6 @@ static enum err_code take_arguments(struct retract_run *run, struct err *err)
 	struct options *options = &run->cli.options;
 	char name[NAME_TEXT_MAX];
 
-	if (options->name_count < 1 || options->name_count > 2) {
-		return err_set(
-			err, ERR_USAGE, "",
-			"give NAME and, for one value alone, VALUE (after -- where it begins "
-			"with -)");
-	}
 	run->value = options->name_count == 2 ? options->names[1] : NULL;
 	if (name_parse(options->names[0], name, err) != ERR_NONE) {
 		return err->code;
