@@ -217,11 +217,23 @@ static void take_failure(struct issue_run *run, const struct err *err, const cha
 	cli_print_error(&full, false);
 }
 
+/* The certificates that would come next are not begun. */
+static void stop_here(struct issue_run *run)
+{
+	size_t left = run->job_count - run->next;
+	struct err err;
+
+	run->next = run->job_count;
+	if (left > 0 && !run->failed) {
+		err_set(&err, ERR_CANCELED, "", "stopped by the operator; not begun: %zu", left);
+		take_failure(run, &err, NULL);
+	}
+}
+
 static void on_done(void *arg, const struct err *err, const struct issue_result *result)
 {
 	struct issue_run *run = arg;
 	const struct issue_job *job = &run->jobs[run->next - 1];
-	bool stop = err && err->code == ERR_CANCELED;
 
 	if (run->cli.options.json) {
 		json_add(run->results, result_json(run, job, err, result));
@@ -244,8 +256,8 @@ static void on_done(void *arg, const struct err *err, const struct issue_result 
 	}
 	issuance_free(run->issuance);
 	run->issuance = NULL;
-	if (stop) {
-		run->next = run->job_count;
+	if (run->cli.signals > 0) {
+		stop_here(run);
 	}
 	run_next(run);
 }

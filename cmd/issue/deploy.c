@@ -6,6 +6,7 @@
 
 #define OUTPUT_MAX (16 * 1024)     /* of one command */
 #define OUTPUT_ALL_MAX (64 * 1024) /* escaped, of all */
+#define SIGNAL_STATUS 128          /* and the signal's number, as shells say it */
 #define ENVIRONMENT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct deploy {
@@ -43,6 +44,9 @@ static void note_failure(struct deploy *deploy, const char *command, const struc
 		duration_format(limit, deploy->args.certificate->deploy_timeout_ms);
 		err_set(&failed, ERR_DEPLOY, command, "did not end within %s and was killed",
 			limit);
+	} else if (result->exit_status > SIGNAL_STATUS) {
+		err_set(&failed, ERR_DEPLOY, command, "ended with exit status %d (signal %d)",
+			result->exit_status, result->exit_status - SIGNAL_STATUS);
 	} else {
 		err_set(&failed, ERR_DEPLOY, command, "ended with exit status %d",
 			result->exit_status);

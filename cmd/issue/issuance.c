@@ -126,6 +126,7 @@ static void on_exit_late(void *arg)
 	struct issuance *issuance = arg;
 
 	issuance->exit_timer = NULL;
+	deploy_skip(issuance);
 	if (!issuance->retracted) {
 		err_set(&issuance->result.retract_error, ERR_TIMEOUT, issuance->args.lineage,
 			"the records could not be removed within 10 s; `dns01 sweep` removes them "
@@ -144,6 +145,12 @@ void issuance_stop(struct issuance *issuance)
 		return;
 	}
 	issuance->stopping = true;
+	if (issuance->step == ISSUE_DEPLOY) {
+		quiet(issuance);
+		deploy_skip(issuance);
+		issuance_enter(issuance, ISSUE_DONE, NULL);
+		return;
+	}
 	issuance->exit_timer =
 		world_timer_start(issuance->args.world, EXIT_MAX_US, on_exit_late, issuance);
 	if (issuance->step >= ISSUE_RETRACT) {
@@ -170,7 +177,7 @@ static void remember_outcome(struct issuance *issuance)
 		issuance->err.code != ERR_NONE ? &issuance->err : &issuance->result.deploy_error;
 	struct err err;
 
-	if (!issuance->lineage || failure->code == ERR_CANCELED) {
+	if (!issuance->lineage || issuance->err.code == ERR_CANCELED) {
 		return;
 	}
 	if (failure->code == ERR_NONE) {

@@ -87,6 +87,8 @@ void step_download(struct issuance *issuance);
 void step_store(struct issuance *issuance);
 void step_retract(struct issuance *issuance);
 void step_deploy(struct issuance *issuance);
+/* The operator stopped it: what would have been deployed was not. */
+void deploy_skip(struct issuance *issuance);
 
 /* ---- between the files ------------------------------------------------------- */
 

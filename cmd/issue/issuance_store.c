@@ -314,9 +314,20 @@ static void on_deployed(void *arg, const struct err *err, const char *output)
 	issuance_enter(issuance, ISSUE_DONE, NULL);
 }
 
+void deploy_skip(struct issuance *issuance)
+{
+	if (issuance->err.code == ERR_NONE && issuance->args.certificate->deploy.count > 0) {
+		err_set(&issuance->result.deploy_error, ERR_CANCELED, issuance->args.lineage,
+			"stopped by the operator");
+	}
+}
+
 void step_deploy(struct issuance *issuance)
 {
-	if (issuance->args.certificate->deploy.count == 0) {
+	if (issuance->stopping) {
+		deploy_skip(issuance);
+	}
+	if (issuance->stopping || issuance->args.certificate->deploy.count == 0) {
 		issuance_enter(issuance, ISSUE_DONE, NULL);
 		return;
 	}
