@@ -12,7 +12,7 @@
 #define ACME_TOKEN_MAX 256
 #define ACME_NAMES_MAX 1000
 #define ACME_IN_FLIGHT_MAX 8
-#define ACME_BAD_NONCE_MAX 8  /* retries of one request */
+#define ACME_BAD_NONCE_MAX 8 /* retries of one request */
 /* Without Retry-After: a CA next door has decided at once; then doubling ... */
 #define ACME_POLL_FIRST_MS 10
 #define ACME_POLL_SECOND_MS 50
