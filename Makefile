@@ -148,7 +148,7 @@ endif
 
 $(PROGRAMS): $(OUT)/%: $(OUT)/obj/cmd/%/main.o $(ARCHIVE)
 	$(call say,LINK,$@)
-	$(Q)$(link) -o $@ $^ $(LDLIBS)
+	$(Q)$(link) -o $@.$$$$ $^ $(LDLIBS) && mv -f $@.$$$$ $@ || { rm -f $@.$$$$; exit 1; }
 
 # ---- tests -------------------------------------------------------------------------
 
