@@ -119,6 +119,7 @@ static void report(struct lane *lane, const struct provider_change *change)
 		.kind = change->publish ? PROGRESS_PUBLISHED : PROGRESS_RETRACTED,
 		.owner = change->owner,
 		.zone = lane->zone,
+		.value = change->value,
 		.text = lane->use->name,
 	};
 

@@ -7,7 +7,6 @@
 #define ROOT_CONF "/etc/dns01/dns01.conf"
 #define ROOT_STATE "/var/lib/dns01"
 #define ZONE_OF_FLAGS "."
-#define PROVIDER_OF_FLAGS "default"
 
 /* ---- places ---------------------------------------------------------------- */
 
@@ -98,7 +97,7 @@ static enum err_code set_provider(struct conf *conf, const struct options *optio
 			       "there is no provider type \"%s\"; `dns01 providers` lists them",
 			       options->provider);
 	}
-	provider = conf_add_provider(conf, PROVIDER_OF_FLAGS, type->name);
+	provider = conf_add_provider(conf, type->name, type->name);
 	for (size_t i = 0; i < options->set.count; i++) {
 		const char *setting = options->set.item[i];
 		const char *equals = strchr(setting, '=');
@@ -119,7 +118,7 @@ static enum err_code set_zone(struct conf *conf, const struct options *options, 
 {
 	struct conf_zone *zone = conf_add_zone(conf, ZONE_OF_FLAGS);
 
-	strlist_add(&zone->providers, PROVIDER_OF_FLAGS);
+	strlist_add(&zone->providers, options->provider);
 	set_text(&zone->view, options->view);
 	set_text(&zone->zone, options->zone);
 	set_text(&zone->quorum, options->quorum);

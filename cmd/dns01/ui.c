@@ -147,10 +147,11 @@ static void describe(const struct progress *progress, enum row_kind *kind, char 
 			 progress->text ? progress->text : "");
 		break;
 	case PROGRESS_PUBLISHED:
-		snprintf(text, ROW_TEXT_MAX, "published by %s", progress->text);
+		snprintf(text, ROW_TEXT_MAX, "published by %s: %s", progress->text,
+			 progress->value);
 		break;
 	case PROGRESS_RETRACTED:
-		snprintf(text, ROW_TEXT_MAX, "removed");
+		snprintf(text, ROW_TEXT_MAX, "removed by %s: %s", progress->text, progress->value);
 		break;
 	case PROGRESS_SERVER:
 		*kind = ROW_SERVER;
@@ -214,25 +215,51 @@ static void since_start(char out[32], int64_t at_us, int64_t started_us)
 	}
 }
 
-void ui_timeline(const struct issue_result *result, int64_t started_us)
+/* How wide the names of servers and their addresses are. */
+static void widths(const struct issue_result *result, int *server, int *address)
 {
-	if (result->timeline_count == 0) {
-		return;
-	}
-	printf("%-24s %-22s %-24s %10s %10s %6s  %s\n", "zone", "server", "address", "asked",
-	       "seen", "asks", "last answer");
+	char text[ADDR_TEXT_MAX];
+
+	*server = *address = 1;
 	for (size_t i = 0; i < result->timeline_count; i++) {
 		const struct timeline *timeline = &result->timeline[i];
-		char address[ADDR_TEXT_MAX] = "-";
+		int len = (int)strlen(timeline->server);
+
+		*server = len > *server ? len : *server;
+		if (timeline->addr.len > 0) {
+			addr_format(text, &timeline->addr, DNS_PORT);
+			len = (int)strlen(text);
+			*address = len > *address ? len : *address;
+		}
+	}
+}
+
+/* A table for each zone; what a server said last matters where it did not show all. */
+void ui_timeline(const struct issue_result *result, int64_t started_us)
+{
+	const char *zone = "";
+	int server, address;
+
+	widths(result, &server, &address);
+	for (size_t i = 0; i < result->timeline_count; i++) {
+		const struct timeline *timeline = &result->timeline[i];
+		const bool shown = timeline->seen_us != 0;
+		char from[ADDR_TEXT_MAX] = "-";
 		char asked[32], seen[32];
 
+		if (strcmp(zone, timeline->zone) != 0) {
+			zone = timeline->zone;
+			printf("%-*s %10s %10s %6s\n", server + address + 4, zone, "asked", "seen",
+			       "asks");
+		}
 		if (timeline->addr.len > 0) {
-			addr_format(address, &timeline->addr, DNS_PORT);
+			addr_format(from, &timeline->addr, DNS_PORT);
 		}
 		since_start(asked, timeline->first_asked_us, started_us);
 		since_start(seen, timeline->seen_us, started_us);
-		printf("%-24s %-22s %-24s %10s %10s %6u  %s\n", timeline->zone, timeline->server,
-		       address, asked, seen, timeline->questions, timeline->said);
+		printf("  %-*s  %-*s %10s %10s %6u%s%s\n", server, timeline->server, address, from,
+		       asked, seen, timeline->questions, shown ? "" : "  ",
+		       shown ? "" : timeline->said);
 	}
 }
 

@@ -239,6 +239,8 @@ static void on_sweep_late(void *arg)
 
 void step_retract(struct issuance *issuance)
 {
+	bool deploys;
+
 	retract_begin(issuance);
 	if (issuance->over || (issuance->publish && !issuance->retracted)) {
 		return; /* on_retracted comes back here */
@@ -252,5 +254,6 @@ void step_retract(struct issuance *issuance)
 	}
 	world_timer_cancel(issuance->args.world, issuance->timer);
 	issuance->timer = NULL;
-	issuance_enter(issuance, issuance->err.code == ERR_NONE ? ISSUE_DEPLOY : ISSUE_DONE, NULL);
+	deploys = issuance->err.code == ERR_NONE && issuance->args.certificate->deploy.count > 0;
+	issuance_enter(issuance, deploys ? ISSUE_DEPLOY : ISSUE_DONE, NULL);
 }

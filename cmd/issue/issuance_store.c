@@ -326,8 +326,6 @@ void step_deploy(struct issuance *issuance)
 {
 	if (issuance->stopping) {
 		deploy_skip(issuance);
-	}
-	if (issuance->stopping || issuance->args.certificate->deploy.count == 0) {
 		issuance_enter(issuance, ISSUE_DONE, NULL);
 		return;
 	}

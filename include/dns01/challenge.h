@@ -43,9 +43,9 @@ struct timeline {
 
 enum progress_kind {
 	PROGRESS_ROUTED,    /* name, owner, zone, text: the alias chain or "" */
-	PROGRESS_PUBLISHED, /* owner, zone, text: the provider's name */
+	PROGRESS_PUBLISHED, /* owner, zone, value, text: the provider's name */
 	PROGRESS_SERVER,    /* timeline: a server's state changed */
-	PROGRESS_RETRACTED, /* owner, zone */
+	PROGRESS_RETRACTED, /* owner, zone, value, text: the provider's name */
 	PROGRESS_NOTE       /* text: something odd that does not stop the work */
 };
 
@@ -54,6 +54,7 @@ struct progress {
 	const char *name;
 	const char *owner;
 	const char *zone;
+	const char *value;
 	const char *text;
 	const struct timeline *timeline;
 };
