@@ -3,8 +3,10 @@
 import glob
 import json
 import os
+import pty
 import re
 import subprocess
+import termios
 
 from testbed import Behind
 from testbed.bed import TOP
@@ -186,6 +188,45 @@ def test_quiet_probe_shows_no_progress(bed):
     conf = site_config(bed, bed.pebble(), site, *NAMES)
     result = bed.dns01("probe", "-q", "-c", conf, "example.com").assert_ok()
     assert not result.err
+    site.assert_clean()
+
+
+def _on_a_terminal(bed, *arguments, columns, rows):
+    """Runs dns01 on a terminal of this size; exit code, what it drew."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (rows, columns))
+    with open(os.devnull, "rb") as nothing:
+        run = subprocess.Popen(
+            [bed.tool("dns01"), *arguments], stdin=nothing, stdout=its,
+            stderr=its, env={"TERM": "xterm", "PATH": os.environ["PATH"]})
+    os.close(its)
+    drawn = b""
+    while True:
+        try:
+            more = os.read(ours, 65536)
+        except OSError:  # EIO: it has ended
+            break
+        if not more:
+            break
+        drawn += more
+    os.close(ours)
+    return run.wait(), drawn.decode()
+
+
+def test_progress_is_drawn_in_place_on_a_terminal_only(bed):
+    site = bed.site(secondaries=(Behind("nsd", lag_s=0.3),))
+    conf = site_config(bed, bed.pebble(), site, *NAMES)
+    for columns, rows in ((120, 40), (40, 8)):
+        code, drawn = _on_a_terminal(bed, "probe", "-c", conf, "example.com",
+                                     columns=columns, rows=rows)
+        assert code == 0, drawn
+        assert re.search(r"\x1b\[\d+A", drawn), drawn
+        picture = drawn[:drawn.rindex("zone  ")]
+        lines = re.sub(r"\x1b\[[0-9]*[A-Z]|\r", "", picture).split("\n")
+        assert max(map(len, lines)) < columns, lines
+        assert "seen by every server" in drawn
+    plain = bed.dns01("probe", "-c", conf, "example.com").assert_ok()
+    assert "\x1b" not in plain.err + plain.out
     site.assert_clean()
 
 

@@ -4,10 +4,12 @@ no certificate is wasted."""
 import json
 import os
 import signal
+import subprocess
 import threading
 
 from testbed import Behind, Proxy, dnswire, namespace, wait_until
-from testbed.config import site_config
+from testbed.config import (account, certificate, rfc2136, site_config,
+                            write_config, zone)
 
 NAME = "_acme-challenge.example.com"
 NAMES = ("*.example.com", "example.com")
@@ -302,6 +304,40 @@ def test_signal_ends_a_run_whose_ca_does_not_answer(bed):
     _assert_clean(bed, site, conf)
 
 
+# Streams
+
+
+def test_closed_streams_are_not_taken_by_files_of_ours(bed):
+    """Progress must not be written into what happened to be opened next."""
+    site, pebble = _lagging(bed), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    run = bed.start(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
+                     bed.tool("dns01"), "issue", "-c", conf])
+    wait_until(lambda: len(_ours(site)) == 2, "it published")
+    streams = [os.readlink(f"/proc/{run.pid}/fd/{n}") for n in range(3)]
+    assert streams == ["/dev/null"] * 3, streams
+    _release(site)
+    run.wait().assert_ok()
+    bed.assert_issued(pebble, NAMES)
+    _assert_clean(bed, site, conf)
+
+
+def test_reader_of_the_progress_may_go_away(bed):
+    """dns01 issue 2>&1 | head -1"""
+    site, pebble = _lagging(bed), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    reading, writing = os.pipe()
+    run = subprocess.Popen([bed.tool("dns01"), "issue", "-c", conf],
+                           stdout=subprocess.DEVNULL, stderr=writing)
+    os.close(writing)
+    wait_until(lambda: len(_ours(site)) == 2, "it published")
+    os.close(reading)
+    _release(site)
+    assert run.wait(30) == 0
+    bed.assert_issued(pebble, NAMES)
+    _assert_clean(bed, site, conf)
+
+
 # Several at once
 
 
@@ -376,6 +412,35 @@ def test_killed_run_does_not_take_the_records_of_a_living_one(bed):
     _release(site)
     living.wait().assert_ok()
     bed.assert_issued(pebble, NAMES, lineage="living")
+    _assert_clean(bed, site, conf)
+
+
+def test_two_hosts_with_journals_of_their_own_do_not_disturb_each_other(bed):
+    site, pebble = _lagging(bed), bed.pebble()
+    confs = {host: write_config(
+        bed, f"{host}.conf", state=bed.state(host),
+        accounts=[account(pebble)], providers=[rfc2136(site)],
+        zones=[zone("example.com")], certificates=[certificate(*NAMES)])
+        for host in ("one", "two")}
+    runs = [_start_watching(bed, conf) for conf in confs.values()]
+    assert len(_ours(site)) == 4
+    runs[0].signal(signal.SIGTERM)
+    assert runs[0].wait(10).code == 130
+    assert len(_ours(site)) == 2
+    _release(site)
+    runs[1].wait().assert_ok()
+    bed.assert_issued(pebble, NAMES, state=bed.state("two"))
+    for conf in confs.values():
+        _assert_clean(bed, site, conf)
+
+
+def test_sweeps_at_the_same_time_remove_each_record_once(bed):
+    site, _, conf = _killed_before_the_reply(bed)
+    sweeps = [bed.start_dns01("sweep", "-c", conf, "--json")
+              for _ in range(5)]
+    removed = [json.loads(s.wait().assert_ok().out)["removed"]
+               for s in sweeps]
+    assert sum(removed) == 2, removed
     _assert_clean(bed, site, conf)
 
 
