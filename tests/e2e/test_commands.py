@@ -143,11 +143,9 @@ def test_probe_shows_each_server_and_leaves_nothing(bed):
         f"server={site.address}", "--set", f"tsig_key_file={site.key.path}",
         "example.com").assert_ok()
     _private(site.key.secret)(result)
-    rows = {line.split()[2]: line for line in result.out.splitlines()
-            if line.startswith("example.com ")}
-    assert set(rows) == set(site.nameservers)
-    for row in rows.values():
-        assert f"1 of 1 values at {NAME}" in row, row
+    for address in site.nameservers:
+        row = rf"^  \S+ +{address} +[\d.]+ s +[\d.]+ s +\d+$"
+        assert re.search(row, result.out, re.M), result
     assert "seen by every server that counts, and removed" in result.out
     site.assert_clean()
 
@@ -221,7 +219,7 @@ def test_progress_is_drawn_in_place_on_a_terminal_only(bed):
                                      columns=columns, rows=rows)
         assert code == 0, drawn
         assert re.search(r"\x1b\[\d+A", drawn), drawn
-        picture = drawn[:drawn.rindex("zone  ")]
+        picture = drawn[:drawn.rindex("asked")]
         lines = re.sub(r"\x1b\[[0-9]*[A-Z]|\r", "", picture).split("\n")
         assert max(map(len, lines)) < columns, lines
         assert "seen by every server" in drawn
