@@ -65,7 +65,9 @@ static enum err_code account_make(const char *state, const struct conf_account *
 	if (code == ERR_NONE) {
 		code = account_save(state, account->name, record, err);
 	}
-	if (code == ERR_NONE) {
+	if (code == ERR_EXISTS) { /* another process has just made it */
+		code = account_load(state, account->name, out, err);
+	} else if (code == ERR_NONE) {
 		*out = record;
 		record = NULL;
 	}

@@ -3,10 +3,13 @@
 #include "dns01/json.h"
 #include "folder.h"
 
+#include <errno.h>
+
 #define ACCOUNTS "accounts"
 #define KEY_FILE "account.key"
 #define FACTS_FILE "account.json"
 #define FACTS_MAX (64 * 1024)
+#define OTHER_KEY "another key is there already"
 
 /* ---- load ------------------------------------------------------------------------- */
 
@@ -99,17 +102,54 @@ static bool key_is_there(const char *path, const struct key *key)
 	return same;
 }
 
+/* The first of several processes that make one account is the one whose key counts. */
+static enum err_code put_first(const char *fresh, const char *path, struct err *err)
+{
+	if (link(fresh, path) == 0) {
+		return ERR_NONE;
+	}
+	return errno == EEXIST ? err_set(err, ERR_EXISTS, path, OTHER_KEY)
+			       : err_set(err, ERR_IO, path, "cannot be made: %s", strerror(errno));
+}
+
 static enum err_code save_key(const char *folder, const struct key *key, struct err *err)
 {
 	char *path = path_join(folder, KEY_FILE);
+	char *fresh = NULL;
+	char thumbprint[THUMBPRINT_LEN];
 	struct buf pem = BUF_INIT(KEY_PEM_MAX);
 	enum err_code code = ERR_NONE;
 
-	if (!key_is_there(path, key)) {
-		key_format_pem(key, &pem);
-		code = file_write_durable(path, pem.data, pem.len, 0600, err);
+	if (key_is_there(path, key)) {
+		goto out;
 	}
+	key_thumbprint(key, thumbprint);
+	fresh = xasprintf("%s/.new-%s", folder, thumbprint);
+	key_format_pem(key, &pem);
+	code = file_write_durable(fresh, pem.data, pem.len, 0600, err);
+	if (code == ERR_NONE) {
+		code = put_first(fresh, path, err);
+		unlink(fresh);
+	}
+	if (code == ERR_NONE) {
+		code = folder_sync(folder, err);
+	}
+out:
 	buf_wipe(&pem);
+	free(fresh);
+	free(path);
+	return code;
+}
+
+/* Before the facts are written: the URL of one key must never stand beside another. */
+static enum err_code check_key(const char *folder, const struct key *key, struct err *err)
+{
+	char *path = path_join(folder, KEY_FILE);
+	enum err_code code = ERR_NONE;
+
+	if (access(path, F_OK) == 0 && !key_is_there(path, key)) {
+		code = err_set(err, ERR_EXISTS, path, OTHER_KEY);
+	}
 	free(path);
 	return code;
 }
@@ -127,6 +167,9 @@ enum err_code account_save(const char *state, const char *name, const struct acc
 	}
 	if (code == ERR_NONE) {
 		code = folder_make(folder, 0700, err);
+	}
+	if (code == ERR_NONE) {
+		code = check_key(folder, record->key, err);
 	}
 	if (code == ERR_NONE) {
 		code = save_facts(folder, record, err);

@@ -146,15 +146,22 @@ struct journal_result {
  * only makes the next start remove it once more). No callback. */
 void journal_settle(struct journal *journal, const struct journal_result *results, size_t count);
 
-/* All rows (owner NULL), or those of one owner; value NULL: all its values. */
+/* Which rows; NULL: whatever it is. */
+struct journal_match {
+	const char *owner;
+	const char *value;
+	const char *requester; /* of a lease that lives */
+};
 typedef void journal_list_done(void *arg, const struct err *err, const struct journal_row *rows,
 			       size_t count);
-struct journal_call *journal_list_start(struct journal *journal, const char *owner,
-					const char *value, journal_list_done *done, void *arg);
-/* Ends all leases on rows of owner (and value unless NULL), whoever holds them: for
- * `dns01 retract`. The next plan of that zone removes them. */
-struct journal_call *journal_revoke_start(struct journal *journal, const char *owner,
-					  const char *value, journal_list_done *done, void *arg);
+struct journal_call *journal_list_start(struct journal *journal, const struct journal_match *match,
+					journal_list_done *done, void *arg);
+/* Ends leases on the rows that match: those of match->requester, or of whoever holds them.
+ * Gives the rows as they were before; the next plan of their zones removes what nobody holds
+ * any more. */
+struct journal_call *journal_revoke_start(struct journal *journal,
+					  const struct journal_match *match,
+					  journal_list_done *done, void *arg);
 /* Rows whose leases are all dead, for sweeping; grouped by (zone, provider_conf). */
 struct journal_call *journal_orphans_start(struct journal *journal, journal_list_done *done,
 					   void *arg);
@@ -172,7 +179,8 @@ struct account_record {
 enum err_code account_load(const char *state, const char *name, struct account_record **out,
 			   struct err *err) MUST_CHECK;
 /* The key is written (0600, synced) before anything is sent with it; saved again
- * with the URL once the CA told it. */
+ * with the URL once the CA told it. ERR_EXISTS: the account has another key already, as when
+ * two processes make it at once; load that. */
 enum err_code account_save(const char *state, const char *name, const struct account_record *record,
 			   struct err *err) MUST_CHECK;
 void account_record_free(struct account_record *record);

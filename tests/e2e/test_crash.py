@@ -434,6 +434,19 @@ def test_two_hosts_with_journals_of_their_own_do_not_disturb_each_other(bed):
         _assert_clean(bed, site, conf)
 
 
+def test_first_runs_at_the_same_time_make_one_account(bed):
+    pebble = bed.pebble()
+    for turn in range(5):
+        conf = write_config(bed, state=bed.state(f"state{turn}"),
+                            accounts=[account(pebble)])
+        runs = [bed.start_dns01("account", "register", "-c", conf)
+                for _ in range(8)]
+        shown = {r.wait().assert_ok().out for r in runs}
+        assert len(shown) == 1, shown
+        made = os.listdir(bed.state(f"state{turn}") + "/accounts/pebble")
+        assert sorted(made) == ["account.json", "account.key"], made
+
+
 def test_sweeps_at_the_same_time_remove_each_record_once(bed):
     site, _, conf = _killed_before_the_reply(bed)
     sweeps = [bed.start_dns01("sweep", "-c", conf, "--json")

@@ -81,6 +81,27 @@ static void the_key_is_written_once(void **state)
 	free(path);
 }
 
+/* Two processes make one account at once: the second one's key and URL are not taken. */
+static void the_first_key_stays(void **state)
+{
+	struct bed *bed = *state;
+	char directory[] = DIRECTORY, url[] = "https://ca.example/account/2";
+	struct account_record late = { .directory = directory, .url = url, .key = new_key() };
+	struct account_record *record = NULL;
+	struct key *first = new_key();
+	struct err err;
+
+	save(bed, first, "https://ca.example/account/1");
+	assert_int_equal(account_save(bed->state, "ca", &late, &err), ERR_EXISTS);
+	assert_non_null(strstr(err.text, "another key"));
+	assert_int_equal(account_load(bed->state, "ca", &record, NULL), ERR_NONE);
+	assert_true(key_equal(record->key, first));
+	assert_string_equal(record->url, "https://ca.example/account/1");
+	account_record_free(record);
+	key_free(late.key);
+	key_free(first);
+}
+
 static void a_crash_before_the_key_is_no_account(void **state)
 {
 	struct bed *bed = *state;
@@ -146,9 +167,13 @@ static void a_directory_gives_a_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(an_account_comes_back),    TEST(its_files_are_private),
-		TEST(the_key_is_written_once),  TEST(a_crash_before_the_key_is_no_account),
-		TEST(damage_is_said),           TEST(names_stay_inside_the_folder),
+		TEST(an_account_comes_back),
+		TEST(its_files_are_private),
+		TEST(the_key_is_written_once),
+		TEST(the_first_key_stays),
+		TEST(a_crash_before_the_key_is_no_account),
+		TEST(damage_is_said),
+		TEST(names_stay_inside_the_folder),
 		TEST(a_directory_gives_a_name),
 	};
 
