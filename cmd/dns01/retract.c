@@ -80,7 +80,9 @@ static void on_revoked(void *arg, const struct err *err, const struct journal_ro
 
 static void end_leases(struct retract_run *run)
 {
-	journal_revoke_start(run->cli.journal, run->owner, run->value, on_revoked, run);
+	const struct journal_match match = { .owner = run->owner, .value = run->value };
+
+	journal_revoke_start(run->cli.journal, &match, on_revoked, run);
 }
 
 static void on_route(void *arg, const struct err *err, const struct route *route)

@@ -120,7 +120,7 @@ int verb_status(int argc, char **argv)
 	for (size_t i = 0; i < names.count; i++) {
 		show_lineage(&run, names.item[i], lineages);
 	}
-	journal_list_start(run.cli.journal, NULL, NULL, show_values, &run);
+	journal_list_start(run.cli.journal, &(struct journal_match){ 0 }, show_values, &run);
 	cli_run(&run.cli);
 	if (run.cli.options.json) {
 		struct json *object = json_object();

@@ -11,6 +11,7 @@ static void call_free(struct journal_call *call)
 	plan_clear(&call->plan);
 	free(call->owner);
 	free(call->value);
+	free(call->requester);
 	rows_clear(&call->wanted);
 	rows_clear(&call->rows);
 	free(call);

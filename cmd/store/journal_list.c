@@ -21,26 +21,33 @@ static enum err_code read_rows(struct journal_call *call, struct query *query, s
 	return code;
 }
 
+static void bind_match(struct query *query, const struct journal_call *call)
+{
+	query_text(query, call->owner);
+	query_text(query, call->value);
+	query_text(query, call->requester);
+}
+
 static enum err_code list_run(struct journal_call *call, struct err *err)
 {
 	struct query query;
 
 	query_begin(&query, call->journal, SQL_LIST);
-	query_text(&query, call->owner);
-	query_text(&query, call->value);
+	bind_match(&query, call);
 	return read_rows(call, &query, err);
 }
 
 static enum err_code revoke_run(struct journal_call *call, struct err *err)
 {
 	struct query query;
-	enum err_code code;
+	enum err_code code = list_run(call, err);
 
+	if (code != ERR_NONE) {
+		return code;
+	}
 	query_begin(&query, call->journal, SQL_REVOKE);
-	query_text(&query, call->owner);
-	query_text(&query, call->value);
-	code = query_run(&query, err);
-	return code == ERR_NONE ? list_run(call, err) : code;
+	bind_match(&query, call);
+	return query_run(&query, err);
 }
 
 /* Notes a clock that went back, as a plan does: where nothing is published any more, only
@@ -92,24 +99,29 @@ static struct journal_call *start(struct journal *journal, const struct call_kin
 	return call;
 }
 
-struct journal_call *journal_list_start(struct journal *journal, const char *owner,
-					const char *value, journal_list_done *done, void *arg)
+static struct journal_call *start_matching(struct journal *journal, const struct call_kind *kind,
+					   const struct journal_match *match,
+					   journal_list_done *done, void *arg)
 {
-	struct journal_call *call = start(journal, &list_kind, done, arg);
+	struct journal_call *call = start(journal, kind, done, arg);
 
-	call->owner = xstrdup(owner);
-	call->value = xstrdup(value);
+	call->owner = xstrdup(match->owner);
+	call->value = xstrdup(match->value);
+	call->requester = xstrdup(match->requester);
 	return call;
 }
 
-struct journal_call *journal_revoke_start(struct journal *journal, const char *owner,
-					  const char *value, journal_list_done *done, void *arg)
+struct journal_call *journal_list_start(struct journal *journal, const struct journal_match *match,
+					journal_list_done *done, void *arg)
 {
-	struct journal_call *call = start(journal, &revoke_kind, done, arg);
+	return start_matching(journal, &list_kind, match, done, arg);
+}
 
-	call->owner = xstrdup(owner);
-	call->value = xstrdup(value);
-	return call;
+struct journal_call *journal_revoke_start(struct journal *journal,
+					  const struct journal_match *match,
+					  journal_list_done *done, void *arg)
+{
+	return start_matching(journal, &revoke_kind, match, done, arg);
 }
 
 struct journal_call *journal_orphans_start(struct journal *journal, journal_list_done *done,

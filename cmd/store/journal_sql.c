@@ -46,13 +46,17 @@ static const char *const sql_texts[] = {
 		     " WHERE value_id = v.id"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
 		     " WHERE (?1 IS NULL OR v.owner = ?1) AND (?2 IS NULL OR v.value = ?2)"
+		     " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
+		     " AND requester = ?3"
+		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at)))"
 		     " ORDER BY v.zone, v.provider_conf, v.owner, v.id",
 	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0 FROM value v"
 			" WHERE NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
 			" AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
 			" ORDER BY v.zone, v.provider_conf, v.id",
-	[SQL_REVOKE] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value"
-		       " WHERE owner = ?1 AND (?2 IS NULL OR value = ?2))",
+	[SQL_REVOKE] = "DELETE FROM lease WHERE (?3 IS NULL OR requester = ?3)"
+		       " AND value_id IN (SELECT id FROM value"
+		       " WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR value = ?2))",
 };
 
 static_assert(ARRAY_LEN(sql_texts) == SQL_COUNT, "a statement is missing");

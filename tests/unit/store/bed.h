@@ -415,7 +415,10 @@ static inline struct answer list_now(struct bed *bed, struct journal *journal, c
 {
 	struct answer answer = { 0 };
 
-	assert_non_null(journal_list_start(journal, owner, value, on_listed, &answer));
+	assert_non_null(
+		journal_list_start(journal,
+				   &(struct journal_match){ .owner = owner, .value = value },
+				   on_listed, &answer));
 	answer_wait(bed, &answer);
 	return answer;
 }

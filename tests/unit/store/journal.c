@@ -68,7 +68,7 @@ static void a_closed_journal_calls_nobody(void **state)
 	struct journal *journal = journal_of(bed);
 	struct answer answer = { 0 };
 
-	journal_list_start(journal, NULL, NULL, on_listed, &answer);
+	journal_list_start(journal, &(struct journal_match){ 0 }, on_listed, &answer);
 	journal_orphans_start(journal, on_listed, &answer);
 	journal_close(journal);
 	while (bed_turn(bed)) {
@@ -152,7 +152,7 @@ static void a_file_in_the_making_is_waited_for(void **state)
 	assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
 	journal = journal_of(bed);
-	journal_list_start(journal, NULL, NULL, on_listed, &answer);
+	journal_list_start(journal, &(struct journal_match){ 0 }, on_listed, &answer);
 	for (int i = 0; i < 5; i++) {
 		assert_true(bed_turn(bed));
 	}

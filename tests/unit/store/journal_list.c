@@ -64,13 +64,21 @@ static void a_list_names_the_newest_living_requester(void **state)
 	journal_close(journal);
 }
 
-static struct answer revoke_now(struct bed *bed, struct journal *journal, const char *value)
+static struct answer revoke_matching(struct bed *bed, struct journal *journal,
+				     struct journal_match match)
 {
 	struct answer answer = { 0 };
 
-	journal_revoke_start(journal, "_acme-challenge.example.com", value, on_listed, &answer);
+	journal_revoke_start(journal, &match, on_listed, &answer);
 	answer_wait(bed, &answer);
 	return answer;
+}
+
+static struct answer revoke_now(struct bed *bed, struct journal *journal, const char *value)
+{
+	return revoke_matching(bed, journal,
+			       (struct journal_match){ .owner = "_acme-challenge.example.com",
+						       .value = value });
 }
 
 static void revoking_ends_the_leases_of_all(void **state)
@@ -85,7 +93,7 @@ static void revoking_ends_the_leases_of_all(void **state)
 	want_now(bed, other, want_of("two", (struct lease_spec)PROCESS_LEASE), NULL);
 	answer = revoke_now(bed, journal, "one");
 	assert_int_equal(answer.count, 1);
-	assert_string_equal(answer.rows[0].requester, "");
+	assert_string_equal(answer.rows[0].requester, "issue example.com");
 	answer_clear(&answer);
 	answer = let_go_now(bed, journal, 0);
 	assert_int_equal(answer.count, 1);
@@ -99,6 +107,31 @@ static void revoking_ends_the_leases_of_all(void **state)
 	answer_clear(&answer);
 	journal_close(journal);
 	journal_close(other);
+}
+
+static void revoking_for_one_requester_leaves_the_others(void **state)
+{
+	struct journal_match certbots = { .requester = "hook certbot" };
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct answer answer;
+
+	want_now(bed, journal, want_of("both", (struct lease_spec)PROCESS_LEASE), NULL);
+	want_now(bed, journal, want_of("both", (struct lease_spec)TIMED_LEASE(60)), NULL);
+	want_now(bed, journal, want_of("its own", (struct lease_spec)TIMED_LEASE(60)), NULL);
+	want_now(bed, journal, want_of("another's", (struct lease_spec)PROCESS_LEASE), NULL);
+	answer = revoke_matching(bed, journal, certbots);
+	assert_int_equal(answer.count, 2);
+	answer_clear(&answer);
+	answer = orphans_now(bed, journal);
+	assert_int_equal(answer.count, 1);
+	assert_string_equal(answer.rows[0].value, "its own");
+	answer_clear(&answer);
+	/* Nothing is left that this requester holds. */
+	answer = revoke_matching(bed, journal, certbots);
+	assert_int_equal(answer.count, 0);
+	answer_clear(&answer);
+	journal_close(journal);
 }
 
 static void plan_in(struct bed *bed, struct journal *journal, const char *zone, const char *conf)
@@ -166,6 +199,7 @@ int main(void)
 		TEST(lists_are_of_all_or_one_owner_or_one_value),
 		TEST(a_list_names_the_newest_living_requester),
 		TEST(revoking_ends_the_leases_of_all),
+		TEST(revoking_for_one_requester_leaves_the_others),
 		TEST(orphans_come_grouped),
 		TEST(a_list_writes_what_was_settled),
 	};
