@@ -140,8 +140,6 @@ enum err_code acme_location_get(const struct acme_reply *reply, char **out,
 				struct err *err) MUST_CHECK;
 char *acme_url_host(const char *url); /* gives; for subjects */
 
-/* Whether err->problem is that type of RFC 8555 s.6.7. */
-bool acme_problem_is(const struct err *err, const char *type);
 /* A problem document inside of an object: ERR_ACME with its words. */
 void acme_problem_parse(const struct json *problem, struct err *out);
 /* Fills err from an answer that is no success, whatever its body is. */

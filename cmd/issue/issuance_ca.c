@@ -15,6 +15,8 @@ static void on_registered(void *arg, const struct err *err)
 		issuance_fail(issuance, err);
 		return;
 	}
+	issuance->registered = true;
+	free(issuance->account->url);
 	issuance->account->url = xstrdup(acme_account_url(issuance->acme));
 	if (account_save(issuance->args.conf->state, issuance->args.account->name,
 			 issuance->account, &save_err) != ERR_NONE) {
@@ -24,10 +26,36 @@ static void on_registered(void *arg, const struct err *err)
 	issuance_enter(issuance, ISSUE_ORDER, NULL);
 }
 
+static void register_account(struct issuance *issuance)
+{
+	struct err failed;
+
+	issuance->call = account_register_start(issuance->acme, issuance->args.account,
+						on_registered, issuance, &failed);
+	if (!issuance->call) {
+		issuance_fail(issuance, &failed);
+	}
+}
+
+/* Staging CAs, and one's own that was set up anew, forget accounts: the key is registered once
+ * more, on the same terms. False: that is not what err says, or it was done already. */
+static bool registered_anew(struct issuance *issuance, const struct err *err)
+{
+	if (issuance->registered || !acme_problem_is(err, "accountDoesNotExist")) {
+		return false;
+	}
+	log_warn("%s: the CA does not know the account any more; its key is registered anew",
+		 issuance->args.account->name);
+	pending_forget(issuance);
+	acme_order_free(issuance->order);
+	issuance->order = acme_order_new();
+	register_account(issuance);
+	return true;
+}
+
 static void on_directory(void *arg, const struct err *err)
 {
 	struct issuance *issuance = arg;
-	struct err failed;
 
 	issuance->call = NULL;
 	if (err) {
@@ -35,11 +63,7 @@ static void on_directory(void *arg, const struct err *err)
 	} else if (issuance->account->url) {
 		issuance_enter(issuance, ISSUE_ORDER, NULL);
 	} else {
-		issuance->call = account_register_start(issuance->acme, issuance->args.account,
-							on_registered, issuance, &failed);
-		if (!issuance->call) {
-			issuance_fail(issuance, &failed);
-		}
+		register_account(issuance);
 	}
 }
 
@@ -111,6 +135,9 @@ static void on_resumed(void *arg, const struct err *err)
 		      status == ACME_VALID;
 
 	issuance->call = NULL;
+	if (err && registered_anew(issuance, err)) {
+		return;
+	}
 	if (err && err->code != ERR_NOT_FOUND) {
 		issuance_fail(issuance, err);
 	} else if (err || !usable) {
@@ -126,6 +153,9 @@ static void on_ordered(void *arg, const struct err *err)
 	struct issuance *issuance = arg;
 
 	issuance->call = NULL;
+	if (err && registered_anew(issuance, err)) {
+		return;
+	}
 	if (err) {
 		issuance_fail(issuance, err);
 		return;

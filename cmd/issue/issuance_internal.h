@@ -31,6 +31,7 @@ struct issuance {
 	struct lineage *lineage;
 	char *serial_before; /* of the lineage's certificate when we began; NULL: none */
 	bool waited;         /* another process held the lineage */
+	bool registered;     /* the account, in this run */
 	int64_t lock_deadline_us;
 
 	struct account_record *account;

@@ -64,6 +64,8 @@ struct acme_registration {
 struct acme_call *acme_account_start(struct acme *acme, const struct acme_registration *reg,
 				     acme_done *done, void *arg);
 const char *acme_account_url(const struct acme *acme); /* borrowed; NULL: unknown */
+/* Whether err->problem is that type of RFC 8555 s.6.7, such as "accountDoesNotExist". */
+bool acme_problem_is(const struct err *err, const char *type);
 
 /* ---- orders ---------------------------------------------------------------- */
 

@@ -473,6 +473,40 @@ def test_ca_that_dies_during_the_order_leaves_nothing_in_the_zone(bed):
     assert "failed at" in status.out and str(pebble.port) in status.out
 
 
+def test_ca_that_forgot_the_account_gets_its_key_once_more(bed):
+    """Staging CAs, and one's own that was set up anew, do."""
+    site, pebble = _site(bed), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    bed.dns01("issue", "-c", conf).assert_ok()
+    shown = bed.dns01("account", "-c", conf).assert_ok().out
+    pebble.stop()
+    pebble.start()
+    result = bed.dns01("issue", "-c", conf).assert_ok()
+    assert "does not know the account any more" in result.err
+    bed.assert_issued(pebble, NAMES)
+    again = bed.dns01("account", "-c", conf).assert_ok().out
+    assert again != shown
+    assert again.splitlines()[-1] == shown.splitlines()[-1], "another key"
+    bed.dns01("issue", "-c", conf).assert_ok()
+    assert "any more" not in bed.dns01("issue", "-c", conf).assert_ok().err
+    _assert_clean(bed, site, conf)
+
+
+def test_ca_that_forgot_account_and_order_is_asked_for_new_ones(bed):
+    site, pebble = _lagging(bed), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    run = _start_watching(bed, conf)
+    wait_until(lambda: os.path.exists(
+        f"{bed.state()}/certs/test/pending/order.json"), "the order is kept")
+    run.kill()
+    pebble.stop()
+    pebble.start()
+    _release(site)
+    bed.dns01("issue", "-c", conf).assert_ok()
+    bed.assert_issued(pebble, NAMES)
+    _assert_clean(bed, site, conf)
+
+
 def test_primary_that_dies_during_the_watch_keeps_what_must_be_swept(bed):
     site, pebble = _lagging(bed), bed.pebble()
     conf = site_config(bed, pebble, site, *NAMES,
