@@ -10,7 +10,8 @@ import termios
 
 from testbed import Behind
 from testbed.bed import TOP
-from testbed.config import site_config
+from testbed.config import (account, certificate, rfc2136, site_config,
+                            write_config, zone)
 
 NAME = "_acme-challenge.example.com"
 NAMES = ("*.example.com", "example.com")
@@ -130,6 +131,42 @@ def test_output_that_cannot_be_written_is_an_error(bed):
                               stdout=full, stderr=subprocess.PIPE,
                               text=True, check=False)
     assert done.returncode == IO and "standard output" in done.stderr
+
+
+# issue
+
+
+def test_certificate_that_fails_does_not_keep_the_others(bed):
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    bed.site("example.org", keyname="other", secondaries=())
+    conf = write_config(
+        bed, accounts=[account(pebble)], providers=[rfc2136(site)],
+        zones=[zone("example.com")],
+        certificates=[certificate("www.example.org", lineage="foreign"),
+                      certificate(*NAMES)])
+    result = bed.dns01("issue", "-c", conf)
+    result.assert_failed("www.example.org", code=CONFIG)
+    assert "test: issued" in result.out
+    bed.assert_issued(pebble, NAMES)
+    done = bed.dns01("issue", "-c", conf, "--json")
+    assert done.code == CONFIG
+    assert [(c["lineage"], c["issued"]) for c in json.loads(done.out)[
+        "certificates"]] == [("foreign", False), ("test", True)]
+    site.assert_clean()
+
+
+def test_configured_certificates_are_issued_by_their_names(bed):
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    conf = write_config(
+        bed, accounts=[account(pebble)], providers=[rfc2136(site)],
+        zones=[zone("example.com")],
+        certificates=[certificate(f"{n}.example.com", lineage=n)
+                      for n in ("one", "two", "three")])
+    bed.dns01("issue", "-c", conf, "three", "one").assert_ok()
+    for name in ("one", "three"):
+        bed.assert_issued(pebble, [f"{name}.example.com"], lineage=name)
+    assert pebble.issued() == 2
+    site.assert_clean()
 
 
 # probe

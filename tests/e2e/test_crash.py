@@ -117,6 +117,34 @@ def test_sweep_needs_no_configuration_but_the_state_folder(bed):
     site.assert_clean(expecting=[SIBLING])
 
 
+def test_retract_needs_no_configuration_but_the_state_folder(bed):
+    site, _, conf = _killed_before_the_reply(bed)
+    os.rename(conf, conf + ".gone")
+    result = bed.dns01("retract", "--state", bed.state(), NAME).assert_ok()
+    assert "2 records removed" in result.out
+    site.assert_clean(expecting=[SIBLING])
+
+
+def test_zone_that_cannot_be_swept_does_not_keep_the_others(bed):
+    sites = [_site(bed), bed.site("example.org", secondaries=(
+        Behind("nsd", lag_s=3600.0),), keyname="other")]
+    conf = write_config(
+        bed, accounts=[account(bed.pebble())],
+        providers=[rfc2136(s, s.zones[0].name) for s in sites],
+        zones=[zone(s.zones[0].name, s.zones[0].name) for s in sites],
+        certificates=[certificate("example.com", "example.org")])
+    _start_watching(bed, conf).kill()
+    assert len(_ours(sites[0])) == 1 and len(sites[1].txt()) == 1
+    key = sites[0].key.path
+    os.rename(key, key + ".gone")
+    bed.dns01("sweep", "-c", conf).assert_failed(key)
+    assert len(_ours(sites[0])) == 1 and not sites[1].txt()
+    os.rename(key + ".gone", key)
+    _sweep(bed, conf, 1)
+    _assert_clean(bed, sites[0], conf)
+    sites[1].assert_clean()
+
+
 def test_run_for_another_name_cleans_what_a_killed_run_left(bed):
     site, pebble, conf = _killed_before_the_reply(bed)
     bed.dns01("issue", "-c", conf, "--name", "www",
@@ -293,6 +321,19 @@ def test_signal_with_a_dead_primary_says_what_stays_and_ends(bed):
     _assert_clean(bed, site, conf)
 
 
+def test_signal_ends_a_sweep_at_once_and_keeps_the_rows(bed):
+    site, proxy, conf, run = _silent_primary(bed)
+    run.kill()
+    sweep = bed.start_dns01("sweep", "-c", conf)
+    asked = len(proxy.questions())
+    wait_until(lambda: len(proxy.questions()) > asked, "it sweeps")
+    sweep.signal(signal.SIGTERM)
+    assert sweep.wait(5).code == 128 + signal.SIGTERM
+    proxy.silent = False
+    _sweep(bed, conf, 2)
+    _assert_clean(bed, site, conf)
+
+
 def test_signal_ends_a_run_whose_ca_does_not_answer(bed):
     site, pebble = _site(bed), bed.pebble()
     conf = site_config(bed, pebble, site, *NAMES)
@@ -368,6 +409,22 @@ def test_run_that_waited_goes_on_when_the_other_is_killed(bed):
     _release(site)
     second.wait().assert_ok()
     assert pebble.issued() == 1
+    bed.assert_issued(pebble, NAMES)
+    _assert_clean(bed, site, conf)
+
+
+def test_signal_ends_a_run_that_waits_for_another(bed):
+    site, pebble = _lagging(bed), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    first = _start_watching(bed, conf)
+    second = bed.start_dns01("issue", "-c", conf, "-v")
+    second.wait_for(lambda r: "waiting for its result" in r.output(),
+                    "it waits")
+    second.signal(signal.SIGINT)
+    second.wait(5).assert_failed("stopped by", code=130)
+    assert len(_ours(site)) == 2
+    _release(site)
+    first.wait().assert_ok()
     bed.assert_issued(pebble, NAMES)
     _assert_clean(bed, site, conf)
 

@@ -1,5 +1,6 @@
 """The state folder: who may use it, its modes, and what is wrong with it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -298,6 +299,18 @@ def test_account_key_that_others_may_read_is_refused(bed):
 # What is wrong with it
 
 
+@contextlib.contextmanager
+def _locked(path):
+    """Holds SQLite's lock for writing, as a program that backs up does."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        database.execute("ROLLBACK")
+        database.close()
+
+
 def _probe_config(bed, state):
     site = bed.site(secondaries=())
     bed.resolver()
@@ -361,6 +374,42 @@ def test_state_by_flag_may_be_relative(bed):
                "example.com"], cwd=folder).wait().assert_ok()
     assert os.path.exists(f"{folder}/kept/journal.db")
     assert not os.path.exists(bed.path("unused"))
+    site.assert_clean()
+
+
+def test_relative_paths_hold_from_any_folder(bed):
+    """What the journal and lineage.conf keep is absolute."""
+    site = bed.site(secondaries=(Behind("nsd", lag_s=3600.0),))
+    pebble, folder = bed.pebble(), bed.new_folder("work")
+    shutil.copy(site.key.path, f"{folder}/acme.key")
+    shutil.copy(pebble.ca_root, f"{folder}/root.pem")
+    command = [bed.tool("dns01"), "issue", "--ca", pebble.directory,
+               "--ca-root", "root.pem", "--agree-tos", "--state", "kept",
+               "--provider", "rfc2136", "--set", f"server={site.address}",
+               "--set", "tsig_key_file=acme.key", "--name", "test", *NAMES]
+    run = bed.start(command, cwd=folder)
+    run.wait_for(lambda r: "watching" in r.output(), "it watches")
+    run.kill()
+    result = bed.dns01("sweep", "--state", f"{folder}/kept").assert_ok()
+    assert result.out == "2 records removed\n"
+    site.proxies[0].lag_s = 0.0
+    bed.start(command, cwd=folder).wait().assert_ok()
+    lineage = f"{folder}/kept/certs/test/lineage.conf"
+    bed.dns01("issue", "-c", lineage).assert_ok()
+    bed.assert_issued(pebble, NAMES, state=f"{folder}/kept")
+    site.assert_clean()
+
+
+def test_journal_that_another_process_writes_is_waited_for(bed):
+    site, conf = _probe_config(bed, bed.state())
+    bed.dns01("sweep", "-c", conf).assert_ok()
+    wire = bed.watch_wire()
+    with _locked(f"{bed.state()}/journal.db"):
+        run = bed.start_dns01("probe", "-c", conf, "example.com")
+        run.wait_for(lambda r: "publishing" in r.output(), "it publishes")
+        assert not wire.updates()
+    run.wait().assert_ok()
+    assert wire.updates()
     site.assert_clean()
 
 
