@@ -125,7 +125,7 @@ void step_publish(struct issuance *issuance)
 	free(items);
 }
 
-/* ---- watch ----------------------------------------------------------------- */
+/* ---- sweep ----------------------------------------------------------------- */
 
 static void on_swept(void *arg, const struct err *err, size_t removed)
 {
@@ -142,6 +142,17 @@ static void on_swept(void *arg, const struct err *err, size_t removed)
 		step_retract(issuance);
 	}
 }
+
+/* What an earlier run left, wherever: once, and beside something that takes time anyway. */
+static void sweep_begin(struct issuance *issuance)
+{
+	if (!issuance->swept && !issuance->stopping) {
+		issuance->swept = true;
+		issuance->sweep = sweep_start(issuance->pipeline.publisher, on_swept, issuance);
+	}
+}
+
+/* ---- watch ----------------------------------------------------------------- */
 
 static void on_watched(void *arg, const struct err *err)
 {
@@ -196,7 +207,7 @@ void step_watch(struct issuance *issuance)
 		on_watched, issuance);
 	free(items);
 	/* While the servers are waited for: what an earlier run left elsewhere, and the key. */
-	issuance->sweep = sweep_start(issuance->pipeline.publisher, on_swept, issuance);
+	sweep_begin(issuance);
 	code = pending_save(issuance, &err);
 	if (code != ERR_NONE && code != ERR_BUSY) {
 		issuance_fail(issuance, &err);
@@ -221,6 +232,7 @@ static void on_retracted(void *arg, const struct err *err)
 
 void retract_begin(struct issuance *issuance)
 {
+	sweep_begin(issuance); /* an order that is resumed late, or that failed, watches nothing */
 	if (issuance->publish && !issuance->retracting) {
 		issuance->retracting = true;
 		publish_retract(issuance->publish, on_retracted, issuance);

@@ -53,6 +53,7 @@ struct issuance {
 	bool retracted; /* nothing is held, or the way out gave up on it */
 	struct watch *watch;
 	struct sweep *sweep;
+	bool swept;                     /* it was begun */
 	struct world_timer *timer;      /* of the step: lock retry, defer */
 	struct world_timer *exit_timer; /* bounds the way out */
 

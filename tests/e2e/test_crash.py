@@ -184,7 +184,37 @@ def test_killed_after_finalize_the_next_run_fetches_that_certificate(bed):
     wait_until(lambda: pebble.issued() == 1, "one certificate was issued")
     assert leaf.names == sorted(NAMES)
     assert not os.path.exists(f"{bed.state()}/certs/test/pending")
-    bed.dns01("sweep", "-c", conf).assert_ok()
+    _assert_clean(bed, site, conf)
+
+
+def _killed_before_finalize(bed):
+    """The CA looks at the names, whose records are in the zone."""
+    site, pebble = _site(bed), bed.pebble(retry_after=(1, 3))
+    conf = site_config(bed, pebble, site, *NAMES)
+    run = bed.start_dns01("issue", "-c", conf)
+    run.wait_for(lambda _: len(pebble.challenges_answered()) == 2,
+                 "it answers")
+    assert run.kill().code == -signal.SIGKILL
+    assert len(_ours(site)) == 2
+    return site, pebble, conf
+
+
+def test_killed_while_the_ca_looks_the_next_run_ends_it_and_cleans(bed):
+    """Nothing is published again, so nothing is watched: the sweep is all
+    that removes the records."""
+    site, pebble, conf = _killed_before_finalize(bed)
+    wait_until(lambda: sum("set VALID by" in line for _, line
+                           in pebble.process.lines) == 2, "it is validated")
+    bed.dns01("issue", "-c", conf).assert_ok()
+    bed.assert_issued(pebble, NAMES)
+    assert pebble.count("/order-plz") == 1
+    _assert_clean(bed, site, conf)
+
+
+def test_failing_run_cleans_what_a_killed_one_left(bed):
+    site, pebble, conf = _killed_before_the_reply(bed)
+    pebble.process.kill()
+    bed.dns01("issue", "-c", conf).assert_failed(code=69)
     _assert_clean(bed, site, conf)
 
 
@@ -215,8 +245,6 @@ def test_killed_at_each_of_its_steps_nothing_stays(bed):
         wait_until(lambda r=run, s=step: r.output().count("\n") >= s
                    or not r.running(), f"line {step}")
         run.kill()
-    bed.dns01("sweep", "-c", conf).assert_ok()
-    _assert_clean(bed, site, conf)
     bed.dns01("issue", "-c", conf).assert_ok()
     bed.assert_issued(pebble, NAMES)
     _assert_clean(bed, site, conf)
