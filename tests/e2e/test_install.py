@@ -116,6 +116,9 @@ def test_units_name_the_installed_program_and_are_valid(bed):
     service = _read(f"{folder}/dns01-sweep.service")
     assert f"\nExecStart={prefix}/bin/dns01 sweep" in service
     assert "/usr/local" not in service
+    # StateDirectory= would change owner and mode of the shared folder.
+    assert "\nReadWritePaths=/var/lib/dns01\n" in service
+    assert "\nStateDirectory=" not in service
     analyze = _systemd(bed, "systemd-analyze")
     if analyze:
         bed.run([analyze, "verify", "--man=no",
