@@ -237,3 +237,70 @@ def test_two_names_may_share_one_alias_target(bed):
     bed.assert_issued(pebble, names)
     site.assert_clean()
     target.assert_clean(expecting=[(TARGET, "a sibling")])
+
+
+def _by_resolvers(bed, *records):
+    """Where port 53 of strangers is blocked, resolvers tell of aliases."""
+    site, target = _two_sites(bed, *records)
+    pebble, wire = bed.pebble(), bed.watch_wire()
+    asked = {"watch": "resolvers", "resolvers": [bed.resolver().address]}
+    conf = write_config(
+        bed, accounts=[account(pebble)],
+        providers=[rfc2136(site, "first"), rfc2136(target, "second")],
+        zones=[zone("example.com", "first", **asked),
+               zone("validation.org", "second", **asked)],
+        certificates=[certificate(*NAMES)])
+    result = bed.dns01("issue", "-c", conf).assert_ok()
+    bed.assert_issued(pebble, NAMES)
+    _assert_clean(site, target)
+    return result, {u.name for u in wire.updates()}
+
+
+def test_alias_is_followed_through_resolvers(bed):
+    result, updated = _by_resolvers(bed, f"_acme-challenge CNAME {TARGET}.")
+    assert f"{TARGET}  in zone validation.org, alias of" in result.err
+    assert updated == {"validation.org"}
+
+
+def test_wildcard_cname_is_not_followed_through_resolvers(bed):
+    _, updated = _by_resolvers(bed, "* CNAME www.validation.org.")
+    assert updated == {"example.com"}
+
+
+def test_alias_into_a_delegated_child_zone_is_published_there(bed):
+    child = bed.new_site("acme.example.com", keyname="child", secondaries=())
+    parent = bed.new_site("example.com", secondaries=())
+    parent.zone("example.com").records = [
+        "_acme-challenge CNAME example.acme", *child.zones[0].delegation()]
+    bed.start_site(child)
+    bed.start_site(parent)
+    pebble, wire = bed.pebble(), bed.watch_wire()
+    conf = write_config(
+        bed, accounts=[account(pebble)],
+        providers=[rfc2136(parent, "parent"), rfc2136(child, "child")],
+        zones=[zone("example.com", "parent"),
+               zone("acme.example.com", "child")],
+        certificates=[certificate(*NAMES)])
+    bed.dns01("issue", "-c", conf).assert_ok()
+    bed.assert_issued(pebble, NAMES)
+    assert {u.name for u in wire.updates()} == {"acme.example.com"}
+    _assert_clean(parent, child)
+
+
+def test_longest_chain_is_followed_and_a_longer_one_is_named(bed):
+    for hops, code in ((8, 0), (9, 11)):
+        name = f"deep{hops}"
+        records = [f"_acme-challenge.{name} CNAME h1.{name}"]
+        records += [f"h{n}.{name} CNAME h{n + 1}.{name}"
+                    for n in range(1, hops)]
+        site = bed.site(f"{name}.org", secondaries=(), keyname=name,
+                        records=records)
+        bed.resolver()
+        result = bed.dns01(
+            "probe", "--state", bed.state(), "--provider", "rfc2136", "--set",
+            f"server={site.address}", "--set",
+            f"tsig_key_file={site.key.path}", f"{name}.{name}.org")
+        assert result.code == code, result
+        if code:
+            result.assert_failed("longer than 8 names", f"h8.{name}")
+        site.assert_clean()
