@@ -1,0 +1,16 @@
+/* scenario: one seed's run, from what goes wrong to what must hold afterwards. */
+#ifndef DNS01_SIM_SCENARIO_H
+#define DNS01_SIM_SCENARIO_H
+
+#include "sim/world.h"
+
+struct scenario_result {
+	char violation[1024];            /* "": none */
+	unsigned issued, failed, killed; /* runs */
+	int64_t virtual_us;
+};
+
+/* state is an empty folder, which is left full. */
+void scenario_run(uint64_t seed, const char *state, bool verbose, struct scenario_result *result);
+
+#endif
