@@ -5,7 +5,7 @@ import re
 import shutil
 import stat
 
-from testbed import MissingTool
+from testbed import MissingTool, namespace
 from testbed.bed import TOP
 
 UNITS = ("dns01-sweep.service", "dns01-sweep.timer")
@@ -130,7 +130,7 @@ def test_units_name_the_installed_program_and_are_valid(bed):
 def test_user_and_folders_are_made_as_the_manual_says(bed):
     tools = [_systemd(bed, n) for n in ("systemd-sysusers",
                                         "systemd-tmpfiles")]
-    if not all(tools):
+    if not all(tools) or namespace.only_root():
         return
     root = bed.path("root/.")[:-2]
     _install(bed, "/usr", root)

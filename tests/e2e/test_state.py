@@ -18,15 +18,6 @@ SHARED = ("journal.db", "journal.db-shm", "journal.db-wal", "holders",
           "zones.lock")
 
 
-def _no_second_user():
-    """Where the bed runs as a plain user, there is no other user to be."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        if int(file.read().split()[2]) > USER:
-            return False
-    print("skipped: a second user can only be had when root runs the tests")
-    return True
-
-
 class User:
     """A plain user beside root, with a home and a program to run."""
 
@@ -91,7 +82,7 @@ def _world(bed, **options):
 
 
 def test_root_first_and_then_the_user(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     site, _, conf = _world(bed)
     user = User(bed)
@@ -107,7 +98,7 @@ def test_root_first_and_then_the_user(bed):
 
 
 def test_user_first_and_then_root(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     site, pebble, conf = _world(bed)
     user = User(bed)
@@ -124,7 +115,7 @@ def test_user_first_and_then_root(bed):
 
 def test_users_sweep_removes_what_a_killed_root_left(bed):
     """dns01-sweep.timer runs as the daemon's user."""
-    if _no_second_user():
+    if namespace.only_root():
         return
     site, _, conf = _world(bed, secondaries=(Behind("nsd", lag_s=3600.0),))
     user = User(bed)
@@ -140,7 +131,7 @@ def test_users_sweep_removes_what_a_killed_root_left(bed):
 
 
 def test_root_and_the_user_work_at_the_same_time(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     site, pebble, conf = _world(bed)
     user = User(bed)
@@ -157,7 +148,7 @@ def test_root_and_the_user_work_at_the_same_time(bed):
 
 
 def test_users_status_says_which_certificate_it_may_not_read(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     site, _, conf = _world(bed)
     bed.dns01("issue", "-c", conf).assert_ok()
@@ -168,7 +159,7 @@ def test_users_status_says_which_certificate_it_may_not_read(bed):
 
 
 def test_state_that_the_user_may_not_use_is_said(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     user = User(bed)
     state = bed.state("roots")
@@ -178,7 +169,7 @@ def test_state_that_the_user_may_not_use_is_said(bed):
 
 def test_lineage_is_issued_by_the_user_after_root_issued_it_once(bed):
     """Whatever root left in it, old versions included, is no obstacle."""
-    if _no_second_user():
+    if namespace.only_root():
         return
     site, _, conf = _world(bed)
     user = User(bed)
@@ -194,7 +185,7 @@ def test_lineage_is_issued_by_the_user_after_root_issued_it_once(bed):
 
 
 def test_plain_user_has_places_of_its_own(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     user = User(bed)
     result = user.dns01("status")
@@ -213,7 +204,7 @@ def test_plain_user_has_places_of_its_own(bed):
 
 
 def test_xdg_variables_move_the_places(bed):
-    if _no_second_user():
+    if namespace.only_root():
         return
     user = User(bed)
     conf = f"{user.home}/settings/dns01/dns01.conf"
