@@ -125,7 +125,7 @@ static enum err_code open_providers(const struct conf *conf, struct err *err)
 	return code;
 }
 
-static void print_counts(const struct conf *conf)
+static void print_counts(const struct conf *conf, bool as_json)
 {
 	const struct {
 		const char *what;
@@ -136,13 +136,26 @@ static void print_counts(const struct conf *conf)
 		{ "zone", conf->zone_count },
 		{ "certificate", conf->certificate_count },
 	};
+	const char *path = conf->path ? conf->path : "standard input";
+	struct json *object = json_object();
+	struct buf line = BUF_INIT(STDIN_MAX);
+	char *text;
 
-	printf("%s:", conf->path ? conf->path : "standard input");
+	json_set_str(object, "file", path);
+	buf_addf(&line, "%s:", path);
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
-		printf("%s %zu %s%s", i > 0 ? "," : "", counts[i].count, counts[i].what,
-		       counts[i].count == 1 ? "" : "s");
+		char key[32];
+
+		snprintf(key, sizeof(key), "%ss", counts[i].what);
+		json_set_int(object, key, (int64_t)counts[i].count);
+		buf_addf(&line, "%s %zu %s%s", i > 0 ? "," : "", counts[i].count, counts[i].what,
+			 counts[i].count == 1 ? "" : "s");
 	}
-	printf("\n");
+	text = json_dump(object);
+	puts(as_json ? text : buf_str(&line));
+	free(text);
+	buf_clear(&line);
+	json_free(object);
 }
 
 static enum err_code check(const struct options *options, struct err *err)
@@ -160,7 +173,7 @@ static enum err_code check(const struct options *options, struct err *err)
 		code = open_providers(conf, err);
 	}
 	if (code == ERR_NONE) {
-		print_counts(conf);
+		print_counts(conf, options->json);
 	}
 	conf_free(conf);
 	return code;

@@ -199,6 +199,14 @@ def test_errors_are_objects_with_json(bed):
     assert f"{path}:1" in error["subject"] + error["text"]
 
 
+def test_counts_are_an_object_with_json(bed):
+    path = bed.write("right.conf", BASE)
+    result = bed.dns01("config", "check", "--json", path).assert_ok()
+    assert json.loads(result.out) == {
+        "file": path, "accounts": 1, "providers": 1, "zones": 1,
+        "certificates": 0}
+
+
 def test_wrong_configuration_stops_every_command_before_any_traffic(bed):
     path, wire = bed.write("wrong.conf", "colour = 1;\n"), bed.watch_wire()
     for command in (("issue",), ("probe", "example.com"), ("sweep",),
