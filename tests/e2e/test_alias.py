@@ -304,3 +304,16 @@ def test_longest_chain_is_followed_and_a_longer_one_is_named(bed):
         if code:
             result.assert_failed("longer than 8 names", f"h8.{name}")
         site.assert_clean()
+
+
+def test_retract_and_probe_go_where_the_alias_leads(bed):
+    site, target = _two_sites(bed, f"_acme-challenge CNAME {TARGET}.")
+    for value in ("left behind", "sibling"):
+        target.update(f'add {TARGET} 60 TXT "{value}"')
+    conf = _config(bed, bed.pebble(), site, target)
+    result = bed.dns01("retract", "-c", conf, "*.example.com", "left behind")
+    assert f"{TARGET}: 1 record removed" in result.assert_ok().out
+    result = bed.dns01("probe", "-c", conf, "*.example.com").assert_ok()
+    assert target.address in result.out
+    site.assert_clean()
+    target.assert_clean(expecting=[(TARGET, "sibling")])
