@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from testbed import wait_until
+from testbed import Behind, wait_until
 from testbed.config import site_config
 
 NAMES = ("*.example.com", "example.com")
@@ -135,6 +135,25 @@ def test_each_key_type_is_deployed_as_a_lineage_of_its_own(bed):
                 if e.startswith("DNS01_LINEAGE")]
     assert lineages == ["DNS01_LINEAGE=test", "DNS01_LINEAGE=test-p384"]
     bed.assert_issued(pebble, NAMES, lineage="test-p384", key_type="p384")
+    _assert_kept(bed, site, pebble)
+
+
+def test_two_runs_for_one_lineage_deploy_once(bed):
+    """Who waited for the other's certificate finds it deployed."""
+    site = bed.site(secondaries=(Behind("nsd", lag_s=3600.0),))
+    pebble, recorder = bed.pebble(), Recorder(bed)
+    conf = site_config(bed, pebble, site, *NAMES,
+                       deploy=[recorder.command("go")])
+    first = bed.start_dns01("issue", "-c", conf)
+    first.wait_for(lambda r: "watching" in r.output(), "it watches")
+    second = bed.start_dns01("issue", "-c", conf, "-v")
+    second.wait_for(lambda r: "waiting for its result" in r.output(),
+                    "it waits")
+    site.proxies[0].lag_s = 0.0
+    for run in (first, second):
+        run.wait().assert_ok()
+    assert [r["argv"] for r in recorder.runs()] == [["go"]]
+    assert pebble.issued() == 1
     _assert_kept(bed, site, pebble)
 
 
