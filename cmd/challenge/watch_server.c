@@ -199,8 +199,9 @@ void watch_server_begin(struct watch_server *server)
 	size_t owners = server->zone->owner_count;
 
 	if (server->timeline->state == SERVER_NO_ROUTE ||
-	    server->timeline->state == SERVER_IGNORED) {
-		return;
+	    server->timeline->state == SERVER_IGNORED ||
+	    (server->timeline->addr.len == 0 && server->resolver.doh_count == 0)) {
+		return; /* left out, or without an address to ask */
 	}
 	watch_server_end(server);
 	free(server->questions);
