@@ -239,6 +239,44 @@ static const char *flag_beside_file(const struct options *options)
 	return NULL;
 }
 
+/* A flag that adds to what another one makes, and that is not there, would go unheard. */
+static enum err_code check_lone_flags(const struct options *options, struct err *err)
+{
+	const struct {
+		const char *name;
+		bool given;
+		bool of_ca;
+	} flags[] = {
+		{ "set", options->set.count > 0, false },
+		{ "zone", options->zone != NULL, false },
+		{ "resolver", options->resolver.count > 0, false },
+		{ "server", options->server.count > 0, false },
+		{ "quorum", options->quorum != NULL, false },
+		{ "settle", options->settle != NULL, false },
+		{ "deadline", options->deadline != NULL, false },
+		{ "alias", options->alias != NULL, false },
+		{ "watch", options->watch != NULL, false },
+		{ "ca-root", options->ca_root != NULL, true },
+		{ "agree-tos", options->agree_tos, true },
+		{ "email", options->email.count > 0, true },
+		{ "eab-kid", options->eab_kid != NULL, true },
+		{ "eab-key-file", options->eab_key_file != NULL, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		const char *needed = flags[i].of_ca ? "ca" : "provider";
+		bool there = flags[i].of_ca ? options->ca != NULL : options->provider != NULL;
+
+		if (flags[i].given && !there) {
+			return err_set(err, ERR_USAGE, "",
+				       "--%s goes with --%s; with a configuration file it is a "
+				       "setting there (dns01.conf(5))",
+				       flags[i].name, needed);
+		}
+	}
+	return ERR_NONE;
+}
+
 enum err_code cli_conf(const struct options *options, struct conf **out, struct err *err)
 {
 	const char *flag = flag_beside_file(options);
@@ -250,6 +288,10 @@ enum err_code cli_conf(const struct options *options, struct conf **out, struct 
 			err, ERR_USAGE, "",
 			"%s and -c exclude each other: flags stand for a whole configuration",
 			flag);
+	}
+	code = check_lone_flags(options, err);
+	if (code != ERR_NONE) {
+		return code;
 	}
 	if (flag) {
 		return conf_of_flags(options, out, err);

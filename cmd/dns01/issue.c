@@ -93,6 +93,24 @@ static enum err_code add_adhoc(struct issue_run *run, struct err *err)
 	return add_jobs(run, certificate, err);
 }
 
+/* Configured certificates say these things themselves. */
+static enum err_code check_lone_flags(const struct options *options, struct err *err)
+{
+	const char *flag = options->name      ? "name"
+			   : options->key     ? "key"
+			   : options->profile ? "profile"
+			   : options->account ? "account"
+					      : NULL;
+
+	if (!flag) {
+		return ERR_NONE;
+	}
+	return err_set(err, ERR_USAGE, "",
+		       "--%s goes with DNS names: a certificate of the configuration has its own "
+		       "setting for it",
+		       flag);
+}
+
 static enum err_code plan_jobs(struct issue_run *run, struct err *err)
 {
 	const struct options *options = &run->cli.options;
@@ -111,6 +129,7 @@ static enum err_code plan_jobs(struct issue_run *run, struct err *err)
 			       "nothing to issue: give names, or add certificates to the "
 			       "configuration");
 	}
+	code = check_lone_flags(options, err);
 	for (int i = 0; i < options->name_count && code == ERR_NONE; i++) {
 		code = add_jobs(run, conf_find_certificate(conf, options->names[i]), err);
 	}

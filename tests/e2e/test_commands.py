@@ -106,6 +106,28 @@ def test_flags_that_do_not_fit_together_say_so(bed):
         bed.dns01(*words).assert_failed(said, code=USAGE)
 
 
+def test_flags_that_would_go_unheard_are_refused(bed):
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    for words, said in (
+            (("--deadline", "30s"), "--deadline goes with --provider"),
+            (("--alias", "off"), "--alias goes with --provider"),
+            (("--resolver", "192.0.2.1"), "--resolver goes with --provider"),
+            (("--agree-tos",), "--agree-tos goes with --ca"),
+            (("--email", "a@example.com"), "--email goes with --ca"),
+            (("--key", "p384"), "--key goes with DNS names"),
+            (("--name", "other"), "--name goes with DNS names"),
+            (("--account", "pebble", "test"), "--account goes with DNS"),
+    ):
+        bed.dns01("issue", "-c", conf, *words).assert_failed(
+            said, code=USAGE)
+    bed.dns01("probe", "--state", bed.state(), "--set", "server=192.0.2.1",
+              "example.com").assert_failed("--set goes with --provider",
+                                           code=USAGE)
+    assert not pebble.count("/order-plz")
+    site.assert_clean()
+
+
 def test_settings_by_flags_are_checked_like_a_file(bed):
     for words, said in (
             (("--set", "servr=192.0.2.1"), "servr"),
