@@ -103,6 +103,8 @@ struct acme_request_args {
 
 void acme_request_start(struct acme *acme, const struct acme_request_args *args);
 void acme_requests_cancel(struct acme *acme, const struct acme_call *call); /* NULL: all */
+/* Drops those that are not on their way; gives how many are. */
+size_t acme_requests_drop_unsent(struct acme *acme, const struct acme_call *call);
 void acme_requests_pump(struct acme *acme); /* sends what may be sent */
 /* Lets the requests that wait for a nonce fail, from the loop. */
 void acme_requests_without_nonce(struct acme *acme, const struct err *err);
@@ -189,6 +191,8 @@ struct acme_each_answer {
 struct acme_each {
 	const char *task;
 	const char *payload;
+	/* The CA acts on it: those on their way when another fails are waited for. */
+	bool has_effect;
 	/* NULL: this one is not asked for */
 	const char *(*url)(const struct acme_authz *authz);
 	enum err_code (*take)(const struct acme_each_answer *answer, struct err *err);

@@ -33,6 +33,7 @@ struct each_call {
 	struct acme_order *order;
 	struct each_item *items;
 	size_t left;
+	struct err failure; /* the first */
 };
 
 static void each_release(struct acme_call *call)
@@ -49,26 +50,31 @@ static void on_each(void *arg, const struct err *err, const struct acme_reply *r
 {
 	const struct each_item *item = arg;
 	struct each_call *self = item->owner;
+	struct acme *acme = self->call.acme;
 	struct err failure = { 0 };
 	const struct acme_each_answer answer = {
-		.acme = self->call.acme,
+		.acme = acme,
 		.order = self->order,
 		.authz = item->authz,
 		.failure = err,
 		.reply = reply,
 	};
 
-	if (self->each->take(&answer, &failure) != ERR_NONE) {
-		acme_call_finish(&self->call, &failure);
-		return;
+	if (self->each->take(&answer, &failure) != ERR_NONE && self->failure.code == ERR_NONE) {
+		self->failure = failure;
 	}
 	self->left--;
-	if (self->left == 0) {
-		if (each_conclude(self, &failure) != ERR_NONE) {
-			log_debug("authorizations: %s", failure.text);
-		}
-		acme_call_finish(&self->call, &failure);
+	if (self->failure.code != ERR_NONE) {
+		self->left =
+			self->each->has_effect ? acme_requests_drop_unsent(acme, &self->call) : 0;
 	}
+	if (self->left > 0) {
+		return;
+	}
+	if (self->failure.code == ERR_NONE && each_conclude(self, &self->failure) != ERR_NONE) {
+		log_debug("authorizations: %s", self->failure.text);
+	}
+	acme_call_finish(&self->call, &self->failure);
 }
 
 struct acme_call *acme_each_start(const struct acme_each_args *args)

@@ -117,6 +117,7 @@ struct acme_call *acme_respond_start(struct acme *acme, struct acme_order *order
 	static const struct acme_each respond = {
 		.task = "take the answer to the challenge",
 		.payload = "{}",
+		.has_effect = true,
 		.url = respond_url,
 		.take = respond_take,
 	};

@@ -360,6 +360,24 @@ void acme_requests_cancel(struct acme *acme, const struct acme_call *call)
 	}
 }
 
+size_t acme_requests_drop_unsent(struct acme *acme, const struct acme_call *call)
+{
+	struct acme_request *request = TAILQ_FIRST(&acme->requests);
+	size_t sent = 0;
+
+	while (request) {
+		struct acme_request *next = TAILQ_NEXT(request, link);
+
+		if (request->args.call == call && request->state == REQUEST_SENT) {
+			sent++;
+		} else if (request->args.call == call) {
+			request_free(request);
+		}
+		request = next;
+	}
+	return sent;
+}
+
 static void on_no_nonce(void *arg)
 {
 	struct acme_request *request = arg;

@@ -137,6 +137,11 @@ static void on_exit_late(void *arg)
 	issuance_enter(issuance, ISSUE_DONE, NULL);
 }
 
+void issuance_stopped(const struct issuance *issuance, struct err *err)
+{
+	err_set(err, ERR_CANCELED, issuance->args.lineage, "stopped by the operator");
+}
+
 void issuance_stop(struct issuance *issuance)
 {
 	struct err err;
@@ -153,10 +158,12 @@ void issuance_stop(struct issuance *issuance)
 	}
 	issuance->exit_timer =
 		world_timer_start(issuance->args.world, EXIT_MAX_US, on_exit_late, issuance);
-	if (issuance->step >= ISSUE_RETRACT) {
-		return; /* it is on its way out, and the timer bounds that */
+	if (issuance->step >= ISSUE_RETRACT || issuance->step == ISSUE_RESPOND) {
+		/* It is on its way out; or answers are on their way to the CA, and shall find
+		 * the records still there. The timer bounds both. */
+		return;
 	}
-	err_set(&err, ERR_CANCELED, issuance->args.lineage, "stopped by the operator");
+	issuance_stopped(issuance, &err);
 	issuance_fail(issuance, &err);
 }
 

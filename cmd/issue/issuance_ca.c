@@ -101,6 +101,26 @@ static void order_anew(struct issuance *issuance)
 	issuance_enter(issuance, ISSUE_ORDER, NULL);
 }
 
+/* The order of an earlier run was lost by what that run did, not by this one: its challenges
+ * may have been answered, and its records removed since. */
+static bool resumed_in_vain(struct issuance *issuance)
+{
+	const struct acme_order *order = issuance->order;
+	bool lost = order->status == ACME_INVALID;
+
+	for (size_t i = 0; i < order->authz_count; i++) {
+		enum acme_status status = order->authz[i].status;
+
+		lost = lost || (status != ACME_PENDING && status != ACME_VALID);
+	}
+	if (!lost || !issuance->result.resumed || issuance->publish) {
+		return false;
+	}
+	issuance->result.resumed = false;
+	order_anew(issuance);
+	return true;
+}
+
 static void go_on_by_status(struct issuance *issuance)
 {
 	struct err err;
@@ -189,7 +209,9 @@ static void on_authz(void *arg, const struct err *err)
 
 	issuance->call = NULL;
 	if (err) {
-		issuance_fail(issuance, err);
+		if (!resumed_in_vain(issuance)) {
+			issuance_fail(issuance, err);
+		}
 		return;
 	}
 	for (size_t i = 0; i < order->authz_count; i++) {
@@ -216,8 +238,13 @@ void step_authz(struct issuance *issuance)
 static void on_responded(void *arg, const struct err *err)
 {
 	struct issuance *issuance = arg;
+	struct err stopped;
 
 	issuance->call = NULL;
+	if (issuance->stopping) {
+		issuance_stopped(issuance, &stopped);
+		err = &stopped;
+	}
 	if (err) {
 		issuance_fail(issuance, err);
 		return;
@@ -233,6 +260,9 @@ void step_respond(struct issuance *issuance)
 
 static void order_failed(struct issuance *issuance, const struct err *err)
 {
+	if (resumed_in_vain(issuance)) {
+		return;
+	}
 	if (issuance->order->status == ACME_INVALID || err->code == ERR_NOT_FOUND) {
 		pending_forget(issuance);
 	}

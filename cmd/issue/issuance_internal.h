@@ -70,6 +70,7 @@ struct issuance {
 void issuance_enter(struct issuance *issuance, enum issue_step step, const char *text);
 /* Ends it without a certificate: retract first, then done. Safe to call at any time. */
 void issuance_fail(struct issuance *issuance, const struct err *err);
+void issuance_stopped(const struct issuance *issuance, struct err *err); /* the sentence */
 void issuance_finish(struct issuance *issuance);
 void issuance_progress(void *arg, const struct progress *progress); /* a progress_fn */
 
