@@ -122,8 +122,8 @@ static void on_poll(void *arg, const struct err *err, const struct acme_reply *r
 	struct err failure = { 0 };
 
 	err_clear(&self->last);
-	/* A poll that failed is no verdict; the next one may be answered. */
-	if (err && acme_ambiguous(err, reply)) {
+	/* A poll that failed, or came too soon, is no verdict; the next one may be answered. */
+	if (err && (acme_ambiguous(err, reply) || err->code == ERR_LIMIT)) {
 		self->last = *err;
 		rest(self, reply->retry_after_s);
 		return;

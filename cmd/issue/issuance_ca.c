@@ -111,7 +111,8 @@ static bool resumed_in_vain(struct issuance *issuance)
 	for (size_t i = 0; i < order->authz_count; i++) {
 		enum acme_status status = order->authz[i].status;
 
-		lost = lost || (status != ACME_PENDING && status != ACME_VALID);
+		lost = lost || status == ACME_INVALID || status == ACME_EXPIRED ||
+		       status == ACME_DEACTIVATED || status == ACME_REVOKED;
 	}
 	if (!lost || !issuance->result.resumed || issuance->publish) {
 		return false;

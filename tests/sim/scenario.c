@@ -119,6 +119,9 @@ static void configure_zone(struct scenario *scenario, const struct net_zone *zon
 	addr_format(server, &zone->server[0].addr, 53);
 	settings_set(&provider->settings, "server", server, "sim");
 	settings_set(&provider->settings, "tsig_key_file", key, "sim");
+	if (sim_below(scenario->sim, 4) == 0) {
+		settings_set(&provider->settings, "transport", "udp", "sim");
+	}
 	settings = conf_add_zone(conf, zone->name);
 	strlist_add(&settings->providers, zone->name);
 	strlist_add(&settings->resolvers, NET_RESOLVER);
@@ -205,6 +208,11 @@ static void make_world(struct scenario *scenario, const char *state)
 	}
 	if (rough) {
 		draw_faults(sim);
+	}
+	if (reachable) {
+		/* A server whose answers are all lost counts as unreachable there, and rightly. */
+		sim->faults.loss = 0;
+		sim->faults.reset = 0;
 	}
 	configure(scenario, state, reachable);
 	invariants_init(state, reachable);
