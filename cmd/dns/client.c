@@ -140,6 +140,7 @@ bool call_message(struct dns_call *call, uint16_t id, struct buf *out)
 {
 	int64_t now_s = world_wall_s(call->client->world);
 
+	call->sent++;
 	call->expect.id = id;
 	buf_add(out, call->body.data, call->body.len);
 	if (call->edns) {

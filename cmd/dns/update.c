@@ -155,8 +155,17 @@ static enum err_code update_accept(struct dns_call *call, const uint8_t *wire, s
 	return rcode == DNS_NOERROR ? ERR_NONE : refusal(call, rcode, err);
 }
 
+/* A refusal says that nothing was changed, but only of the message that it answers: an earlier
+ * one, whose answer was lost, may have been taken (and the clock have jumped since). */
 static void update_finish(struct dns_call *call, const struct err *err)
 {
+	struct err open;
+
+	if (err && call->sent > 1) {
+		open = *err;
+		open.code = err->code == ERR_DENIED ? ERR_DNS : err->code;
+		err = &open;
+	}
 	call->done.update(call->arg, err);
 }
 

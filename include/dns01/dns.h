@@ -205,7 +205,7 @@ struct dns_update {
 	int64_t timeout_ms;           /* 0: 10 s; a lost reply is asked again within it */
 };
 /* err is NULL on NOERROR; else the sentence names server, zone, key, owner (where
- * there is one), and the likely cause. */
+ * there is one), and the likely cause. ERR_DENIED: surely nothing was changed. */
 typedef void dns_update_done(void *arg, const struct err *err);
 struct dns_call *dns_update_start(struct dns_client *client, const struct dns_update *update,
 				  dns_update_done *done, void *arg);

@@ -131,7 +131,8 @@ static void send_back(struct sim *sim, const struct delivery *from, struct buf *
 	struct net_octets octets = { reply->data, reply->len };
 	unsigned copies = 1U + sim_chance(sim, sim->faults.duplicate);
 
-	if (reply->len == 0 || sim_chance(sim, sim->faults.loss)) {
+	if (reply->len == 0 || server_is_mute(sim, &from->peer) ||
+	    sim_chance(sim, sim->faults.loss)) {
 		return;
 	}
 	for (unsigned i = 0; i < copies; i++) {
@@ -178,10 +179,17 @@ static void on_datagram(struct sim *sim, void *arg)
 	buf_clear(&reply);
 }
 
+/* A doubled UPDATE may undo a later one: nothing above UDP can help that, and TCP is the
+ * default for it. */
+static bool is_update(const struct net_octets *octets)
+{
+	return octets->len > 2 && (((const uint8_t *)octets->data)[2] >> 3 & 0xf) == OPCODE_UPDATE;
+}
+
 void net_datagram(struct sim *sim, uint64_t id, const struct addr *peer,
 		  const struct net_octets *octets)
 {
-	unsigned copies = 1U + sim_chance(sim, sim->faults.duplicate);
+	unsigned copies = 1U + (!is_update(octets) && sim_chance(sim, sim->faults.duplicate));
 
 	if (sim_chance(sim, sim->faults.loss)) {
 		return;
@@ -251,7 +259,9 @@ static void on_message(struct sim *sim, void *arg)
 		      &(struct server_question){
 			      .data = delivery->data, .msg = &scratch, .tcp = true },
 		      &reply);
-	if (reply.len > 0 && !sim_chance(sim, sim->faults.reset)) {
+	if (server_is_mute(sim, &delivery->peer)) {
+		sim_say(sim, "a mute server does as it is told");
+	} else if (reply.len > 0 && !sim_chance(sim, sim->faults.reset)) {
 		stream_back(sim, delivery->id, &reply);
 	} else {
 		break_off(sim, delivery->id); /* the effect is there, its answer is not */

@@ -29,7 +29,8 @@ struct net_server {
 	char name[64];
 	struct addr addr;
 	enum net_mood mood;
-	bool listed; /* among the zone's NS; a hidden primary is not */
+	int64_t mute_until_us; /* it hears, and does, and says nothing */
+	bool listed;           /* among the zone's NS; a hidden primary is not */
 	struct strlist texts;
 	uint32_t serial;
 	uint64_t version; /* of the primary's contents, as of its last transfer */

@@ -52,7 +52,6 @@ struct scenario {
 	struct run run[RUNS_MAX];
 	size_t run_count;
 	bool gentle; /* nothing goes wrong that keeps a certificate from being issued */
-	bool calm;   /* the end: nothing goes wrong any more */
 	unsigned issued, failed, killed;
 };
 
@@ -156,6 +155,17 @@ static void make_zone(struct scenario *scenario, size_t i, bool rough)
 	}
 }
 
+static void on_mute(struct sim *sim, void *arg)
+{
+	(void)arg;
+	if (sim->calm) {
+		return;
+	}
+	sim->net->zone[0].server[0].mute_until_us =
+		sim->now_us + 5000000 + (int64_t)sim_below(sim, 60000000);
+	sim_say(sim, "the primary of zon0.test grows mute");
+}
+
 static void add_certificate(struct conf *conf, const char *lineage, const char *const *names)
 {
 	struct conf_certificate *certificate = conf_add_certificate(conf, lineage);
@@ -208,6 +218,9 @@ static void make_world(struct scenario *scenario, const char *state)
 	}
 	if (rough) {
 		draw_faults(sim);
+	}
+	if (rough && !reachable && sim_below(sim, 4) == 0) {
+		sim_at(sim, NULL, (int64_t)sim_below(sim, 4000000), on_mute, NULL);
 	}
 	if (reachable) {
 		/* A server whose answers are all lost counts as unreachable there, and rightly. */
@@ -348,7 +361,7 @@ static struct run *add_run(struct scenario *scenario, size_t role_index, int64_t
 			     .role = &scenario->role[role_index],
 			     .role_index = role_index };
 	snprintf(run->name, sizeof(run->name), "process %zu", ++scenario->run_count);
-	if (!scenario->calm) {
+	if (!scenario->sim->calm) {
 		draw_trouble(run);
 	}
 	arg->run = run;
@@ -380,7 +393,7 @@ static void finish(struct run *run)
 	if (run->dones > 1) {
 		sim_violated(sim, "once: %s was done %u times", run->name, run->dones);
 	}
-	if (run->failed && (scenario->calm || (scenario->gentle && !run->stop_at))) {
+	if (run->failed && (scenario->sim->calm || (scenario->gentle && !run->stop_at))) {
 		sim_violated(sim, "%s failed though nothing was wrong: %s: %s", run->name,
 			     run->err.subject, run->err.text);
 	}
@@ -501,11 +514,12 @@ static void come_to_rest(struct scenario *scenario)
 {
 	struct sim *sim = scenario->sim;
 
-	scenario->calm = true;
+	sim->calm = true;
 	calm_faults(sim);
 	for (size_t i = 0; i < sim->net->zone_count; i++) {
 		for (size_t k = 0; k < sim->net->zone[i].server_count; k++) {
 			sim->net->zone[i].server[k].mood = MOOD_WELL;
+			sim->net->zone[i].server[k].mute_until_us = 0;
 		}
 	}
 	for (size_t certificate = 0; certificate < 2; certificate++) {

@@ -71,6 +71,13 @@ bool server_is_silent(const struct sim *sim, const struct addr *addr)
 	return server && server->mood == MOOD_SILENT;
 }
 
+bool server_is_mute(const struct sim *sim, const struct addr *addr)
+{
+	const struct net_server *server = server_at(sim, addr);
+
+	return server && server->mute_until_us > sim->now_us;
+}
+
 /* ---- answers --------------------------------------------------------------------------- */
 
 static bool has_texts(const struct net_server *server, const char *owner)

@@ -17,6 +17,7 @@ void server_answer(struct sim *sim, const struct addr *server,
 /* What an attacker who does not see the question would like to be believed. */
 void server_forge(struct sim *sim, const struct wire_msg *msg, struct buf *reply);
 bool server_is_silent(const struct sim *sim, const struct addr *server);
+bool server_is_mute(const struct sim *sim, const struct addr *server);
 /* The target of an alias at that very owner, or NULL. */
 const char *server_alias(const struct net_zone *zone, const char *owner);
 /* The primary has changed: the others follow, each after a time of its own. */

@@ -38,6 +38,7 @@ struct sim {
 	struct sim_process *processes;
 	uint64_t next_id; /* of sockets and requests */
 	bool verbose;
+	bool calm;         /* the end: nothing goes wrong any more */
 	bool zone_changed; /* since the invariants were last looked at */
 	char violation[1024];
 };
