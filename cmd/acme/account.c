@@ -30,7 +30,8 @@ static enum err_code check(const struct acme *acme, const struct acme_registrati
 	if (directory->external_account_required && !reg->eab_kid) {
 		return err_set(err, ERR_DENIED, acme->host,
 			       "this CA makes accounts only with an external account binding: "
-			       "get a key id and a MAC key from it%s%s",
+			       "get a key id and a MAC key from it%s%s, and give them with "
+			       "--eab-kid and --eab-key-file (`eab_kid`, `eab_key_file`)",
 			       directory->website ? ", at " : "",
 			       directory->website ? directory->website : "");
 	}
