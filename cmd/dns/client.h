@@ -81,7 +81,7 @@ struct dns_call {
 	struct world_timer *timer;
 	struct world_dgram *dgram;
 	int udp_tries, tcp_tries;
-	unsigned sent; /* messages, whatever became of them */
+	unsigned sent;             /* messages, whatever became of them */
 	bool hint_counts;          /* an error reply, unproven: TCP is asked next */
 	struct err hint;           /* the best explanation if nothing better comes */
 	struct dns_call *tcp_next; /* in the connection's list */

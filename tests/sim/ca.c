@@ -23,7 +23,7 @@ void ca_free(struct ca *ca)
 	free(ca);
 }
 
-/* ---- one request ------------------------------------------------------------------------ */
+/* ---- one request ---- */
 
 struct asked {
 	uint64_t id;
@@ -85,7 +85,7 @@ static char *decode(const char *text)
 	return out;
 }
 
-/* ---- objects ------------------------------------------------------------------------------ */
+/* ---- objects ---- */
 
 static const char *const status_names[] = {
 	[CA_PENDING] = "pending", [CA_READY] = "ready",     [CA_PROCESSING] = "processing",
@@ -162,7 +162,7 @@ static struct ca_order *order_of(struct exchange *exchange, size_t *number)
 	return *number < exchange->ca->order_count ? &exchange->ca->order[*number] : NULL;
 }
 
-/* ---- what happens --------------------------------------------------------------------------- */
+/* ---- what happens ---- */
 
 static void new_account(struct exchange *exchange)
 {
@@ -352,7 +352,7 @@ static void download(struct exchange *exchange)
 	buf_add_str(&exchange->answer.body, order->chain);
 }
 
-/* ---- serving ---------------------------------------------------------------------------------- */
+/* ---- serving ---- */
 
 static void show_order(struct exchange *exchange)
 {

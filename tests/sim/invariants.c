@@ -60,7 +60,7 @@ void invariants_answered(struct sim *sim, const char *owner, const char *value)
 	}
 }
 
-/* ---- the journal --------------------------------------------------------------------- */
+/* ---- the journal ---- */
 
 static bool open_journal(void)
 {
@@ -112,31 +112,36 @@ void invariants_covered(struct sim *sim)
 	}
 }
 
+static void look_at_copy(struct sim *sim, const struct net_server *server)
+{
+	const struct net_zone *zone = server->zone;
+
+	for (size_t i = 0; i < server->texts.count; i++) {
+		if (net_is_ours(zone, server->texts.item[i])) {
+			sim_violated(sim, "clean: %s still has %s", server->name,
+				     server->texts.item[i]);
+		}
+	}
+	for (size_t i = 0; i < zone->siblings.count; i++) {
+		if (!strlist_has(&server->texts, zone->siblings.item[i])) {
+			sim_violated(sim, "clean: the sibling %s is gone at %s",
+				     zone->siblings.item[i], server->name);
+		}
+	}
+}
+
 void invariants_clean(struct sim *sim)
 {
 	for (size_t i = 0; i < sim->net->zone_count; i++) {
 		const struct net_zone *zone = &sim->net->zone[i];
 
 		for (size_t k = 0; k < zone->server_count; k++) {
-			const struct net_server *server = &zone->server[k];
-
-			for (size_t t = 0; t < server->texts.count; t++) {
-				if (net_is_ours(zone, server->texts.item[t])) {
-					sim_violated(sim, "clean: %s still has %s", server->name,
-						     server->texts.item[t]);
-				}
-			}
-			for (size_t t = 0; t < zone->siblings.count; t++) {
-				if (!strlist_has(&server->texts, zone->siblings.item[t])) {
-					sim_violated(sim, "clean: the sibling %s is gone at %s",
-						     zone->siblings.item[t], server->name);
-				}
-			}
+			look_at_copy(sim, &zone->server[k]);
 		}
 	}
 }
 
-/* ---- certificates ---------------------------------------------------------------------- */
+/* ---- certificates ---- */
 
 static void read_serial(const char *folder, const char *version, struct strlist *out)
 {

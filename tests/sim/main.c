@@ -18,7 +18,7 @@
 #define BLOCK 100
 #define SHOWN_MAX 10 /* failing seeds that are told of a block */
 
-/* ---- OpenSSL's chance, so that a seed's keys are its own ---------------------------------- */
+/* ---- OpenSSL's chance, so that a seed's keys are its own ---- */
 
 static uint64_t rand_state;
 
@@ -42,7 +42,7 @@ static const RAND_METHOD rand_method = {
 	.status = rand_ready,
 };
 
-/* ---- folders -------------------------------------------------------------------------------- */
+/* ---- folders ---- */
 
 static void remove_tree(const char *path)
 {
@@ -80,7 +80,7 @@ static char *new_folder(void)
 	return path;
 }
 
-/* ---- seeds ------------------------------------------------------------------------------------ */
+/* ---- seeds ---- */
 
 static bool run_seed(uint64_t seed, const char *folder, bool verbose,
 		     struct scenario_result *result)

@@ -2,7 +2,7 @@
 
 #include "sim/server.h"
 
-/* ---- zones ---------------------------------------------------------------------------- */
+/* ---- zones ---- */
 
 struct net *net_new(void)
 {
@@ -27,9 +27,11 @@ struct net_server *net_add_server(struct net_zone *zone, bool listed)
 {
 	struct net_server *server = &zone->server[zone->server_count++];
 	char address[ADDR_TEXT_MAX];
+	char *name = xasprintf("ns%zu.%s", zone->server_count, zone->name);
 
 	*server = (struct net_server){ .zone = zone, .listed = listed, .serial = 1 };
-	snprintf(server->name, sizeof(server->name), "ns%zu.%.50s", zone->server_count, zone->name);
+	snprintf(server->name, sizeof(server->name), "%s", name);
+	free(name);
 	snprintf(address, sizeof(address), "10.1.%u.%zu", (unsigned)zone->name[3] & 0xff,
 		 zone->server_count);
 	if (!addr_parse(address, 53, &server->addr)) {
@@ -98,7 +100,7 @@ void net_add_sibling(struct sim *sim, struct net_zone *zone, const char *owner, 
 	server_changed(sim, zone);
 }
 
-/* ---- the way there and back ------------------------------------------------------------ */
+/* ---- the way there and back ---- */
 
 struct delivery {
 	uint64_t id;
@@ -199,7 +201,7 @@ void net_datagram(struct sim *sim, uint64_t id, const struct addr *peer,
 	}
 }
 
-/* ---- TCP --------------------------------------------------------------------------------- */
+/* ---- TCP ---- */
 
 static void break_off(struct sim *sim, uint64_t id)
 {

@@ -55,7 +55,7 @@ struct scenario {
 	unsigned issued, failed, killed;
 };
 
-/* ---- what goes wrong -------------------------------------------------------------------- */
+/* ---- what goes wrong ---- */
 
 static unsigned some(struct sim *sim, unsigned most)
 {
@@ -88,7 +88,7 @@ static void calm_faults(struct sim *sim)
 		(struct faults){ .latency_max_us = 2000, .lag_max_us = 100000, .ca_max_us = 20000 };
 }
 
-/* ---- what there is ---------------------------------------------------------------------- */
+/* ---- what there is ---- */
 
 static void write_key(const struct net_zone *zone, const char *path)
 {
@@ -231,7 +231,7 @@ static void make_world(struct scenario *scenario, const char *state)
 	invariants_init(state, reachable);
 }
 
-/* ---- runs ----------------------------------------------------------------------------------- */
+/* ---- runs ---- */
 
 static void on_done(void *arg, const struct err *err, const struct issue_result *result)
 {
@@ -450,7 +450,7 @@ static void look_at(struct run *run)
 	}
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static bool all_over(const struct scenario *scenario)
 {

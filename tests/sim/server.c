@@ -4,7 +4,7 @@
 #define PARENT_NS "a.nic.test"
 #define PARENT_ADDRESS "10.0.0.2"
 
-/* ---- contents ------------------------------------------------------------------------- */
+/* ---- contents ---- */
 
 const char *server_alias(const struct net_zone *zone, const char *owner)
 {
@@ -78,7 +78,7 @@ bool server_is_mute(const struct sim *sim, const struct addr *addr)
 	return server && server->mute_until_us > sim->now_us;
 }
 
-/* ---- answers --------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static bool has_texts(const struct net_server *server, const char *owner)
 {
@@ -234,7 +234,7 @@ static void parent_answers(struct sim *sim, const struct wire_msg *msg, struct w
 	say_of_parent(reply, msg->name, msg->type);
 }
 
-/* ---- UPDATE ------------------------------------------------------------------------------ */
+/* ---- UPDATE ---- */
 
 static void apply(struct sim *sim, struct net_server *server, const struct wire_rr *rr)
 {
@@ -282,7 +282,7 @@ static uint8_t update(struct sim *sim, struct net_server *server, const struct w
 	return RCODE_OK;
 }
 
-/* ---- one question -------------------------------------------------------------------------- */
+/* ---- one question ---- */
 
 static uint64_t now_s(const struct sim *sim)
 {

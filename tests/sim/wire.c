@@ -4,7 +4,7 @@
 
 #define ALGORITHM "hmac-sha256"
 
-/* ---- reading ------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 struct cursor {
 	const uint8_t *data;
@@ -143,7 +143,7 @@ void wire_read_txt(const struct wire_rr *rr, char out[WIRE_TEXT_MAX])
 	}
 }
 
-/* ---- writing ------------------------------------------------------------------------ */
+/* ---- writing ---- */
 
 static void put_name(struct buf *out, const char *name)
 {
@@ -245,7 +245,7 @@ void wire_end(struct wire_reply *reply)
 	put_counts(reply);
 }
 
-/* ---- TSIG, RFC 8945 ------------------------------------------------------------------- */
+/* ---- TSIG, RFC 8945 ---- */
 
 static void put_time(struct buf *out, uint64_t time_s)
 {

@@ -11,7 +11,7 @@ struct sim_event {
 	void *arg;
 };
 
-/* ---- chance: xoshiro256** by way of splitmix64 ------------------------------------- */
+/* ---- chance: xoshiro256** by way of splitmix64 ---- */
 
 static uint64_t splitmix(uint64_t *state)
 {
@@ -66,7 +66,7 @@ void sim_random(struct sim *sim, void *out, size_t len)
 	}
 }
 
-/* ---- words -------------------------------------------------------------------------- */
+/* ---- words ---- */
 
 void sim_violated(struct sim *sim, const char *fmt, ...)
 {
@@ -95,7 +95,7 @@ void sim_say(const struct sim *sim, const char *fmt, ...)
 	putchar('\n');
 }
 
-/* ---- events: a binary heap ------------------------------------------------------------ */
+/* ---- events: a binary heap ---- */
 
 static bool is_before(const struct sim_event *a, const struct sim_event *b)
 {
@@ -210,7 +210,7 @@ void sim_free(struct sim *sim)
 	free(sim);
 }
 
-/* ---- a process: clocks, chance, timers ------------------------------------------------- */
+/* ---- a process: clocks, chance, timers ---- */
 
 static struct sim_process *process_of(struct world *world)
 {
@@ -280,7 +280,7 @@ static void timer_cancel(struct world_timer *timer)
 	free(timer);
 }
 
-/* ---- sockets ---------------------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 struct world_dgram {
 	struct sim_process *process;
@@ -318,14 +318,14 @@ struct world_http {
 		}                                                                                 \
 	}
 
-#define UNLINK(list_, item_)                       \
-	do {                                       \
-		__typeof__(list_) *at_ = &(list_); \
-		while (*at_ != (item_)) {          \
-			at_ = &(*at_)->next;       \
-		}                                  \
-		*at_ = (item_)->next;              \
-	} while (0)
+/* Takes one out of the list that it is in. */
+#define UNLINK(list_, item_)                                                   \
+	for (__typeof__(&(list_)) at_ = &(list_); *at_; at_ = &(*at_)->next) { \
+		if (*at_ == (item_)) {                                         \
+			*at_ = (item_)->next;                                  \
+			break;                                                 \
+		}                                                              \
+	}
 
 static struct world_dgram *dgram_open(struct world *world, const struct addr *peer,
 				      world_dgram_in *in, void *arg)
@@ -349,7 +349,7 @@ static void dgram_send(struct world_dgram *dgram, const void *data, size_t len)
 static void dgram_close(struct world_dgram *dgram)
 {
 	if (dgram) {
-		UNLINK(dgram->process->dgrams, dgram);
+		UNLINK(dgram->process->dgrams, dgram)
 		dgram->process->handles--;
 		free(dgram);
 	}
@@ -401,7 +401,7 @@ static void stream_write(struct world_stream *stream, const void *data, size_t l
 static void stream_close(struct world_stream *stream)
 {
 	if (stream) {
-		UNLINK(stream->process->streams, stream);
+		UNLINK(stream->process->streams, stream)
 		stream->process->handles--;
 		free(stream);
 	}
@@ -461,7 +461,7 @@ void sim_stream_arrives(struct sim *sim, const struct sim_arrival *arrival, int6
 	sim_at(sim, NULL, delay_us, on_stream_packet, packet);
 }
 
-/* ---- HTTPS ------------------------------------------------------------------------------- */
+/* ---- HTTPS ---- */
 
 static struct world_http *http_start(struct world *world, const struct http_request *request,
 				     world_http_done *done, void *arg)
@@ -478,7 +478,7 @@ static struct world_http *http_start(struct world *world, const struct http_requ
 
 static void http_end(struct world_http *http)
 {
-	UNLINK(http->process->https, http);
+	UNLINK(http->process->https, http)
 	http->process->handles--;
 	free(http);
 }
@@ -542,7 +542,7 @@ void sim_http_arrives(struct sim *sim, uint64_t id, struct sim_answer *answer, i
 	sim_at(sim, NULL, delay_us, on_answer, packet);
 }
 
-/* ---- the table ------------------------------------------------------------------------------ */
+/* ---- the table ---- */
 
 static struct world_child *spawn_start(struct world *world, const struct spawn_request *request,
 				       world_spawn_done *done, void *arg)
@@ -598,5 +598,5 @@ void sim_process_clear(struct sim_process *process)
 		sim_violated(process->sim, "%s left %zu timers, sockets or requests behind",
 			     process->name, process->handles);
 	}
-	UNLINK(process->sim->processes, process);
+	UNLINK(process->sim->processes, process)
 }
