@@ -49,10 +49,22 @@ static const struct failure *find(CURLcode result)
 	return &any_failure;
 }
 
+/* A root of the issuer's name, but of another key: the CA was made anew, most often. OpenSSL
+ * does not call that a failed verification. */
+static bool is_forged(const struct world_http *http, CURLcode result)
+{
+	return result == CURLE_SSL_CONNECT_ERROR &&
+	       strstr(http->curl_says, "asn1 encoding routines");
+}
+
 static const char *advice(const struct world_http *http, CURLcode result)
 {
 	long verdict = 0;
 
+	if (is_forged(http, result)) {
+		return "; a root of its issuer's name is known, but it has another key: was that "
+		       "CA made anew?";
+	}
 	curl_easy_getinfo(http->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
 	if (result != CURLE_PEER_FAILED_VERIFICATION || !is_unknown_issuer(verdict)) {
 		return "";
@@ -77,7 +89,8 @@ static const char *reason(const struct world_http *http, CURLcode result)
 
 void http_failure(struct world_http *http, CURLcode result, struct err *err)
 {
-	const struct failure *failure = find(result);
+	const struct failure *failure =
+		find(is_forged(http, result) ? CURLE_PEER_FAILED_VERIFICATION : result);
 
 	err_set(err, failure->code, "", "%s%s%s: %s%s", failure->before, http->host_text,
 		failure->after, reason(http, result), advice(http, result));
