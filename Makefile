@@ -254,6 +254,9 @@ install: $(OUT)/dns01 $(OUT)/dns01.conf.5
 	$(Q)$(call put_each,contrib/completion/_dns01,share/zsh/site-functions)
 	$(Q)$(call put_each,contrib/completion/*.fish,share/fish/vendor_completions.d)
 	$(Q)$(call put_each,contrib/examples/*,share/doc/dns01/examples)
+	$(Q)$(call put_each,contrib/hooks/*.md,share/doc/dns01/hooks)
+	$(Q)$(call put_each,contrib/hooks/*.sh,share/dns01/hooks)
+	$(Q)$(foreach hook,$(filter-out %.md %.sh,$(wildcard contrib/hooks/*)),$(call put,755,$(hook),share/dns01/hooks/$(notdir $(hook))) &&) :
 
 dist:
 	$(Q)mkdir -p $(OUT)

@@ -243,7 +243,7 @@ static void take_plan(struct lane *lane, const struct journal_planned *planned)
 		row = &planned->wanted[want++];
 		job->row_id = row->id;
 		job->lease_id = row->lease_id;
-		if (row->state != JOURNAL_APPLIED) {
+		if (row->state != JOURNAL_APPLIED && !job->defer) {
 			add_change(lane, row, true, job->ttl_s);
 		}
 	}

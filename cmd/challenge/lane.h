@@ -21,6 +21,7 @@ struct lane_job {
 	const char *value;
 	const char *view;
 	uint32_t ttl_s;
+	bool defer; /* a JOB_WANT that is journalled alone */
 	const struct lease_spec *lease;
 	int64_t lease_id; /* given by JOB_WANT, used by JOB_LET_GO; 0: none */
 	int64_t row_id;

@@ -24,6 +24,7 @@ struct publish {
 	size_t count;
 	struct lease_spec lease;
 	char *requester;
+	bool defer;
 	bool retracting;
 	bool settled; /* done of publish_start was called, or is not wanted any more */
 	struct world_timer *report;
@@ -170,6 +171,7 @@ static void part_init(struct part *part, struct publish *publish, const struct p
 		.owner = part->owner,
 		.value = part->value,
 		.view = route->settings->view,
+		.defer = publish->defer,
 		.lease = &publish->lease,
 		.done = on_wanted,
 		.arg = part,
@@ -193,6 +195,7 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
 	publish->publisher = publisher;
 	publish->requester = xstrdup(args->lease.requester);
 	publish->lease = args->lease;
+	publish->defer = args->defer;
 	publish->lease.requester = publish->requester;
 	publish->done = done;
 	publish->arg = arg;

@@ -85,7 +85,13 @@ struct options {
 	int name_count;
 };
 
-enum option_group { OPTIONS_COMMON = 1, OPTIONS_CA = 2, OPTIONS_DNS = 4, OPTIONS_CERT = 8 };
+enum option_group {
+	OPTIONS_COMMON = 1,
+	OPTIONS_CA = 2,
+	OPTIONS_DNS = 4,
+	OPTIONS_CERT = 8,
+	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
+};
 
 /* Reads the options of the verb argv[0]; ERR_CANCELED: --help was printed, exit with 0. */
 enum err_code options_parse(struct options *options, unsigned groups, int argc, char **argv,

@@ -1,5 +1,5 @@
 /* dns01: wildcard certificates by DNS-01, and one place that publishes every challenge. */
-#include "cli.h"
+#include "hook.h"
 
 const struct verb verbs[] = {
 	{ .name = "issue",
@@ -28,6 +28,14 @@ const struct verb verbs[] = {
 	  .arguments = "",
 	  .summary = "remove what dead processes and expired leases left in DNS",
 	  .run = verb_sweep },
+	{ .name = "hook",
+	  .arguments = "CLIENT [ARGUMENTS...]",
+	  .least = 1,
+	  .most = ANY_NUMBER,
+	  .summary = "publish and retract for another ACME client: certbot, dehydrated, ...",
+	  .help = "CLIENT is certbot, dehydrated, acme.sh, lego, uacme, getssl or mod_md; ARGUMENTS "
+		  "are its own.\nOptions come before CLIENT. contrib/hooks/ has a page for each.",
+	  .run = verb_hook },
 	{ .name = "account",
 	  .arguments = "[show | register]",
 	  .most = 1,

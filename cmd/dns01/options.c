@@ -156,6 +156,7 @@ enum err_code options_parse(struct options *options, unsigned groups, int argc, 
 			    struct err *err)
 {
 	const char *verb = argv[0];
+	const bool in_order = groups & OPTIONS_IN_ORDER;
 	struct option longs[ARRAY_LEN(rows) + 1] = { 0 };
 	size_t count = 0;
 	int id;
@@ -170,7 +171,7 @@ enum err_code options_parse(struct options *options, unsigned groups, int argc, 
 		}
 	}
 	opterr = 0;
-	while ((id = getopt_long(argc, argv, ":c:vqh", longs, NULL)) != -1) {
+	while ((id = getopt_long(argc, argv, in_order ? "+:c:vqh" : ":c:vqh", longs, NULL)) != -1) {
 		if (id == 'h') {
 			print_help(verb, groups);
 			return ERR_CANCELED;

@@ -143,6 +143,9 @@ struct publish_args {
 	const struct publish_item *items; /* borrowed for the call */
 	size_t count;
 	struct lease_spec lease; /* its requester is copied */
+	/* Only the intent is journalled: whoever wants the value again, in this process or
+	 * another, publishes it. */
+	bool defer;
 };
 
 /* Values that one requester holds. */
@@ -187,5 +190,38 @@ struct watch *watch_start(const struct watch_args *args, watch_done *done, void 
 void watch_cancel(struct watch *watch);
 /* Borrowed; whole until watch_free/cancel: done does not free the watch. */
 const struct timeline *watch_timeline(const struct watch *watch, size_t *count);
+
+/* ---- hold: route, publish and watch for one requester ---------------------------------- */
+
+struct hold_item {
+	const char *name;  /* an identifier; NULL: owner says it */
+	const char *owner; /* a final owner name */
+	const char *value;
+};
+
+struct hold_args {
+	struct world *world;
+	struct dns_client *dns;
+	struct router *router;
+	struct publisher *publisher;
+	const struct hold_item *items; /* copied */
+	size_t count;
+	const char *view; /* copied; NULL: the default */
+	struct lease_spec lease;
+	bool defer; /* as in publish_args; nothing is watched then */
+	bool watch; /* done comes when every server that counts shows every value */
+	progress_fn *progress;
+	void *progress_arg;
+};
+
+struct hold;
+typedef void hold_done(void *arg, const struct err *err);
+/* err: what was published all the same is still held. */
+struct hold *hold_start(const struct hold_args *args, hold_done *done, void *arg);
+/* Once, at any time after hold_start, whose done does not come any more: what nobody else
+ * holds leaves the DNS. err: what is still there. */
+void hold_let_go(struct hold *hold, hold_done *done, void *arg);
+/* Frees it, before its publisher: what is published stays as long as its lease lives. */
+void hold_free(struct hold *hold);
 
 #endif

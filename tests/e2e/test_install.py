@@ -52,10 +52,15 @@ def test_files_are_put_below_destdir_with_their_modes(bed):
     expected |= {f"lib/systemd/system/{unit}" for unit in UNITS}
     expected |= {f"share/doc/dns01/examples/{name}" for name in os.listdir(
         os.path.join(TOP, "contrib/examples"))}
+    expected |= {f"share/{'doc/' if name.endswith('.md') else ''}dns01/hooks/"
+                 f"{name}" for name in os.listdir(
+                     os.path.join(TOP, "contrib/hooks"))}
     assert expected <= set(files), expected - set(files)
     for path, mode in files.items():
         assert not path.startswith(".."), f"{path} is not below the prefix"
-        assert mode == (0o755 if path == "bin/dns01" else 0o644), path
+        runs = path == "bin/dns01" or re.fullmatch(
+            r"share/dns01/hooks/[^.]+", path)
+        assert mode == (0o755 if runs else 0o644), path
     assert _install(bed, "/usr", bed.path("package/.")[:-2]) == files
 
 

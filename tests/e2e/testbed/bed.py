@@ -26,7 +26,8 @@ PACKAGES = {
     "nsd": "nsd", "knotd": "knot", "pdns_server": "pdns-server",
     "pdnsutil": "pdns-server", "unbound": "unbound", "openssl": "openssl",
     "certbot": "certbot", "dehydrated": "dehydrated", "uacme": "uacme",
-    "ip": "iproute2", "sqlite3": "sqlite3",
+    "ip": "iproute2", "sqlite3": "sqlite3", "time": "time",
+    "stable-pebble": "pebble",
 }
 FETCHED = ("pebble", "pebble-challtestsrv", "lego")
 
@@ -48,7 +49,7 @@ def find_tool(name):
             return path
         raise MissingTool(f"{path} is missing; run make")
     path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
-    found = shutil.which(name, path=path)
+    found = shutil.which(name.removeprefix("stable-"), path=path)
     if found:
         return found
     package = PACKAGES.get(name, name)

@@ -19,12 +19,15 @@ class Pebble:
     Retry-After at all, or (seconds for authorizations, for orders).
     eab_keys, name -> base64url key, makes external account binding required.
     profiles is name -> validity in seconds.
+    stable is the version of Debian's stable release, for clients that stumble
+    over challenges without a token (uacme 1.7).
     """
 
     def __init__(self, bed, resolver_address, *, reject_nonces=0,
                  reuse_authz=0, retry_after=None, strict=False, eab_keys=None,
                  profiles=None, always_valid=False, chain_length=1,
-                 alternate_roots=0, blocked=(), key_algorithm="ecdsa"):
+                 alternate_roots=0, blocked=(), key_algorithm="ecdsa",
+                 stable=False):
         self.bed = bed
         self.folder = bed.new_folder("pebble")
         self.ca = OwnCa(bed)
@@ -32,6 +35,7 @@ class Pebble:
         self.management_port = bed.port()
         self.process = None
         self._strict = strict
+        self._tool = "stable-pebble" if stable else "pebble"
         self._resolver = resolver_address
         self._env = dict(
             os.environ, PEBBLE_VA_NOSLEEP="1",
@@ -74,7 +78,7 @@ class Pebble:
         path = os.path.join(self.folder, "config.json")
         with open(path, "w", encoding="ascii") as file:
             json.dump({"pebble": self._config}, file, indent=1)
-        argv = [self.bed.tool("pebble"), "-config", path,
+        argv = [self.bed.tool(self._tool), "-config", path,
                 "-dnsserver", f"{self._resolver}:53"]
         if self._strict:
             argv.append("-strict")
