@@ -59,17 +59,20 @@ class Bench:
             False: bed.new_site("example.net", key=key, secondaries=two)}
         for site in self.sites.values():
             bed.start_site(site)
-        self.pebble = bed.pebble()
+        self.pebbles = {stable: bed.pebble(stable=stable)
+                        for stable in (False, True)}
         self._clients = {}
         self._orders = 0
         self._began = 0.0
+        self._pebble = None
 
     def client(self, kind, task):
         """The client, set up and with an account from an order before."""
         key = (kind, task.default_notify)
         if key not in self._clients:
             site = self.sites[task.default_notify]
-            self._clients[key] = kind(self.bed, self.pebble, site)
+            self._clients[key] = kind(
+                self.bed, self.pebbles[kind.stable_ca], site)
         return self._clients[key]
 
     def names(self, task):
@@ -136,7 +139,8 @@ class Bench:
     def counted(self, kind, task, row, wire, *, timed=False):
         """One more order with every packet counted; its time counts only
         for those that were not timed before."""
-        since = self.pebble.mark()
+        self._pebble = self.pebbles[kind.stable_ca]
+        since = self._pebble.mark()
         spare = row if timed else Row(task.title, row.client)
         if not self.order(kind, task, spare):
             row.failure = spare.failure
@@ -146,10 +150,10 @@ class Bench:
                  f"{spare.seconds[-1]:.2f} s")
 
     def _count(self, row, wire, since, began, task):
-        asked = self.pebble.requests(since)
+        asked = self._pebble.requests(since)
         row.https = len(asked)
         row.tls = sum(c.time >= began
-                      for c in wire.connections(self.pebble.port))
+                      for c in wire.connections(self._pebble.port))
         site = self.sites[task.default_notify]
         mine = client_messages(wire.messages(), began)
         row.queries = len(mine)
