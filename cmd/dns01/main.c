@@ -34,8 +34,8 @@ const struct verb verbs[] = {
 	  .most = ANY_NUMBER,
 	  .summary = "publish and retract for another ACME client: certbot, dehydrated, ...",
 	  .help = "CLIENT is certbot, dehydrated, acme.sh, lego, uacme, getssl or mod_md;\n"
-		  "ARGUMENTS are its own. Options come before CLIENT. contrib/hooks/ has a page for\n"
-		  "each.",
+		  "ARGUMENTS are its own. Options come before CLIENT. contrib/hooks/ has a page\n"
+		  "for each.",
 	  .run = verb_hook },
 	{ .name = "account",
 	  .arguments = "[show | register]",
