@@ -444,3 +444,25 @@ def test_keygen_writes_a_private_key_of_the_type(bed):
                         "-text"])
         bits = kind.lstrip("prsa")
         assert f"Private-Key: ({bits} bit" in text, text
+
+
+def completed(bed, *words):
+    """What bash offers for the last word."""
+    script = (f'. "{TOP}/contrib/completion/dns01"; COMP_WORDS=("$@"); '
+              'COMP_CWORD=$(($# - 1)); _dns01; printf "%s\\n" '
+              '"${COMPREPLY[@]}"')
+    os.makedirs(f"{bed.dir}/bin", exist_ok=True)
+    if not os.path.exists(f"{bed.dir}/bin/dns01"):
+        os.symlink(bed.tool("dns01"), f"{bed.dir}/bin/dns01")
+    result = bed.start(
+        ["bash", "-c", script, "bash", *words],
+        env={"PATH": f"{bed.dir}/bin:{os.environ['PATH']}"}).wait()
+    return result.assert_ok().out.split()
+
+
+def test_bash_completes_commands_options_and_providers(bed):
+    assert completed(bed, "dns01", "pro") == ["probe", "providers"]
+    assert completed(bed, "dns01", "issue", "--agr") == ["--agree-tos"]
+    assert "--config" in completed(bed, "dns01", "sweep", "--")
+    assert completed(bed, "dns01", "issue", "--provider", "rfc") == ["rfc2136"]
+    assert completed(bed, "dns01", "hook", "mod") == ["mod_md"]
