@@ -1,5 +1,6 @@
 """Running the program under test, or a peer, and what it used."""
 
+import contextlib
 import json
 import os
 import signal
@@ -93,13 +94,16 @@ class Command:
         return wait_until(met, what, deadline_s)
 
     def signal(self, number):
+        """A signal; a process that has just ended needs none."""
         if self.running():
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self):
         """kill -9, and its children with it."""
         if self.running():
-            os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         return self.wait()
 
     def wait(self, timeout_s=120.0):
