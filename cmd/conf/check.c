@@ -361,7 +361,8 @@ static enum err_code refuse_reference(const struct subject *subject, const char 
 }
 
 /* A view without a zone is a typing error, unless nothing has zones yet. */
-static enum err_code check_view(const struct subject *subject, const char *view)
+static enum err_code check_view(const struct subject *subject, const char *setting,
+				const char *view)
 {
 	struct strlist views = { 0 };
 	char shown[SCHEMA_SHOWN_MAX], *all;
@@ -375,7 +376,7 @@ static enum err_code check_view(const struct subject *subject, const char *view)
 	if (views.count > 0 && !strlist_has(&views, view)) {
 		schema_show(shown, view);
 		all = strlist_join(&views, ", ");
-		code = refuse(subject, "view", NULL, "no zone is in the view %s; zones have: %s",
+		code = refuse(subject, setting, NULL, "no zone is in the view %s; zones have: %s",
 			      shown, all);
 		free(all);
 	}
@@ -399,7 +400,7 @@ static enum err_code check_account(const struct subject *subject, conf_provider_
 			      "it needs eab_kid beside it; write "
 			      "both or none");
 	}
-	return check_view(subject, account->view);
+	return check_view(subject, "view", account->view);
 }
 
 static enum err_code check_zone(const struct subject *subject, conf_provider_rows *rows)
@@ -414,6 +415,11 @@ static enum err_code check_zone(const struct subject *subject, conf_provider_row
 			return refuse_reference(subject, "providers", name,
 						schema_list("providers"));
 		}
+	}
+	if (zone->target && conf_target_zone(subject->conf, zone->view) != zone) {
+		return refuse(subject, "target", NULL,
+			      "another zone of the view \"%s\" is the target already; keep one",
+			      zone->view);
 	}
 	return ERR_NONE;
 }
@@ -457,24 +463,161 @@ static enum err_code check_certificate(const struct subject *subject, conf_provi
 	return check_lineages(subject);
 }
 
+/* ---- the broker ------------------------------------------------------------------- */
+
+static bool is_door(const struct conf_listener *listener, const char *door)
+{
+	return strlist_has(&listener->doors, door);
+}
+
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0;
+}
+
+/* Tokens do not cross a network in clear text. */
+static enum err_code check_plain(const struct subject *subject,
+				 const struct conf_listener *listener)
+{
+	bool only_metrics = listener->doors.count == 1 && is_door(listener, "metrics");
+
+	if (listener->http != NULL && !only_metrics && !is_loopback(listener->http)) {
+		return refuse(subject, "http", NULL,
+			      "plain HTTP on an address of the network is for the door \"metrics\" "
+			      "alone; write https, or a loopback address");
+	}
+	return ERR_NONE;
+}
+
+static enum err_code check_tls(const struct subject *subject, const struct conf_listener *listener)
+{
+	const char *certificate = listener->certificate;
+
+	if (listener->https == NULL) {
+		const char *odd = certificate                        ? "certificate"
+				  : listener->cert_file              ? "cert_file"
+				  : listener->client_ca_file != NULL ? "client_ca_file"
+								     : NULL;
+
+		return odd == NULL ? ERR_NONE
+				   : refuse(subject, odd, NULL, "it belongs to https alone");
+	}
+	if (certificate != NULL && conf_find_certificate(subject->conf, certificate) == NULL) {
+		return refuse_reference(subject, "certificate", certificate,
+					schema_list("certificates"));
+	}
+	if ((listener->cert_file == NULL) != (listener->key_file == NULL)) {
+		return refuse(subject, listener->cert_file ? "cert_file" : "key_file", NULL,
+			      "cert_file and key_file go together; write both or none");
+	}
+	if ((certificate == NULL) == (listener->cert_file == NULL)) {
+		return refuse(subject, "https", NULL,
+			      "it needs a certificate: write certificate = \"NAME\", or cert_file "
+			      "and key_file");
+	}
+	return ERR_NONE;
+}
+
+static enum err_code check_listener(const struct subject *subject, conf_provider_rows *rows)
+{
+	const struct conf_listener *listener = subject->base;
+	int places = (listener->unix_path != NULL) + (listener->https != NULL) +
+		     (listener->dns != NULL) + (listener->http != NULL);
+
+	(void)rows;
+	if (places != 1) {
+		return refuse(
+			subject, "unix", NULL,
+			"a listener has exactly one of unix, https, dns and http, this one %d",
+			places);
+	}
+	if ((listener->dns != NULL) != is_door(listener, "update") ||
+	    (listener->dns != NULL && listener->doors.count > 1)) {
+		return refuse(subject, "doors", NULL,
+			      "the door \"update\" is on a dns listener, which has no other");
+	}
+	if (check_plain(subject, listener) != ERR_NONE) {
+		return ERR_CONFIG;
+	}
+	return check_tls(subject, listener);
+}
+
+static enum err_code check_proof(const struct subject *subject, const struct conf_client *client)
+{
+	const struct {
+		const char *auth, *setting;
+		bool given;
+	} proofs[] = {
+		{ "token", "token_sha256", client->token_sha256.count > 0 },
+		{ "tsig", "tsig_key_file", client->tsig_key_file != NULL },
+		{ "mtls", "certificate_names", client->certificate_names.count > 0 },
+		{ "unix", "user", client->user != NULL },
+		{ "unix", "group", client->group != NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(proofs); i++) {
+		if (proofs[i].given && strcmp(proofs[i].auth, client->auth) != 0) {
+			return refuse(subject, proofs[i].setting, NULL,
+				      "it belongs to auth = \"%s\", this client's is \"%s\"",
+				      proofs[i].auth, client->auth);
+		}
+	}
+	if (strcmp(client->auth, "unix") == 0 && client->user == NULL && client->group == NULL) {
+		return refuse(subject, "auth", NULL, "\"unix\" needs user or group beside it");
+	}
+	return ERR_NONE;
+}
+
+static enum err_code check_client(const struct subject *subject, conf_provider_rows *rows)
+{
+	const struct conf_client *client = subject->base;
+	enum err_code code = check_proof(subject, client);
+
+	(void)rows;
+	for (size_t i = 0; i < client->views.count && code == ERR_NONE; i++) {
+		code = check_view(subject, "views", client->views.item[i]);
+	}
+	if (code == ERR_NONE && strlist_has(&client->names, "@san") &&
+	    strcmp(client->auth, "mtls") != 0) {
+		code = refuse(subject, "names", NULL, "\"@san\" needs auth = \"mtls\"");
+	}
+	return code;
+}
+
+static enum err_code check_broker(const struct subject *subject, conf_provider_rows *rows)
+{
+	const struct conf_broker *broker = subject->base;
+
+	(void)rows;
+	if ((broker->cert_file == NULL) != (broker->key_file == NULL)) {
+		return refuse(subject, broker->cert_file ? "cert_file" : "key_file", NULL,
+			      "cert_file and key_file go together; write both or none");
+	}
+	return ERR_NONE;
+}
+
 /* ---- the whole ------------------------------------------------------------------ */
 
 /* What holds between an item and all others, for each list. */
 static const struct relation {
-	const char *list, *key, *also; /* key, and also where not NULL, name an item */
+	const char *list, *key, *also; /* key, and also, name an item; NULL: nothing does */
 	enum err_code (*check)(const struct subject *subject, conf_provider_rows *rows);
 } relations[] = {
 	{ "accounts", "name", NULL, check_account },
 	{ "providers", "name", NULL, check_provider },
 	{ "zones", "suffix", "view", check_zone },
 	{ "certificates", "name", NULL, check_certificate },
+	{ "listeners", NULL, NULL, check_listener },
+	{ "clients", "name", NULL, check_client },
+	{ "brokers", "url", NULL, check_broker },
 };
 
 static enum err_code check_list(struct conf *conf, const struct relation *relation,
 				conf_provider_rows *rows, struct err *err)
 {
 	struct subject subject = { .conf = conf, .list = schema_list(relation->list), .err = err };
-	const struct setting *key = row_of(subject.list, relation->key);
+	const struct setting *key =
+		relation->key != NULL ? row_of(subject.list, relation->key) : NULL;
 	const struct setting *also =
 		relation->also != NULL ? row_of(subject.list, relation->also) : NULL;
 	enum err_code code = ERR_NONE;
@@ -482,7 +625,7 @@ static enum err_code check_list(struct conf *conf, const struct relation *relati
 	for (size_t i = 0; i < group_count(conf, subject.list) && code == ERR_NONE; i++) {
 		subject.index = i;
 		subject.base = group_item(conf, subject.list, i);
-		code = check_unique(&subject, key, also);
+		code = key != NULL ? check_unique(&subject, key, also) : ERR_NONE;
 		if (code == ERR_NONE) {
 			code = relation->check(&subject, rows);
 		}

@@ -224,6 +224,27 @@ const struct conf_certificate *conf_find_certificate(const struct conf *conf, co
 	return NULL;
 }
 
+const struct conf_client *conf_find_client(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->client_count; i++) {
+		if (same(conf->client[i].name, name)) {
+			return &conf->client[i];
+		}
+	}
+	return NULL;
+}
+
+const struct conf_zone *conf_target_zone(const struct conf *conf, const char *view)
+{
+	for (size_t i = 0; i < conf->zone_count; i++) {
+		if (conf->zone[i].target &&
+		    same(conf->zone[i].view, view != NULL ? view : SCHEMA_DEFAULT_VIEW)) {
+			return &conf->zone[i];
+		}
+	}
+	return NULL;
+}
+
 static size_t name_len(const char *name)
 {
 	size_t len = strlen(name);

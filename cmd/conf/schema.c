@@ -32,7 +32,7 @@ static char *read_word(const char *text)
 	return xstrdup(text);
 }
 
-static const struct setting_form form_word = {
+const struct setting_form schema_word = {
 	read_word,
 	"a name",
 	"at most 200 letters, digits, \".\", \"_\", \"-\" and \"@\", "
@@ -111,7 +111,7 @@ static const struct setting account_rows[] = {
 	{ .name = "name",
 	  .type = SETTING_STRING,
 	  .required = true,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(name),
 	  .help = "What certificates call it; its key and URL are kept under this name." },
 	{ .name = "directory",
@@ -146,7 +146,7 @@ static const struct setting account_rows[] = {
 	{ .name = "view",
 	  .type = SETTING_STRING,
 	  .fallback = SCHEMA_DEFAULT_VIEW,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(view),
 	  .help = "The view of the DNS in which this CA looks: only zones of this view serve "
 		  "its challenges." },
@@ -193,13 +193,13 @@ static const struct setting provider_rows[] = {
 	{ .name = "name",
 	  .type = SETTING_STRING,
 	  .required = true,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(name),
 	  .help = "What zones call it." },
 	{ .name = "type",
 	  .type = SETTING_STRING,
 	  .required = true,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(type),
 	  .help = "Which provider it is, such as \"rfc2136\"; dns01 providers lists all of them, "
 		  "and the settings of each." },
@@ -231,7 +231,7 @@ static const struct setting zone_rows[] = {
 	{ .name = "view",
 	  .type = SETTING_STRING,
 	  .fallback = SCHEMA_DEFAULT_VIEW,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(view),
 	  .help = "Which side of a split horizon this is. The same suffix may stand once in "
 		  "each view." },
@@ -243,7 +243,7 @@ static const struct setting zone_rows[] = {
 	{ .name = "providers",
 	  .type = SETTING_STRINGS,
 	  .required = true,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(providers),
 	  .help = "Names of the providers that publish here." },
 	{ .name = "resolvers",
@@ -309,6 +309,12 @@ static const struct setting zone_rows[] = {
 	  .max = 86400,
 	  AT(ttl_s),
 	  .help = "TTL of the records in seconds. A provider that has a minimum uses that." },
+	{ .name = "target",
+	  .type = SETTING_BOOL,
+	  .fallback = "false",
+	  AT(target),
+	  .help = "Whether challenge names elsewhere are made aliases of names in this zone: "
+		  "dns01 alias NAME prints the CNAME for one. One zone of a view." },
 };
 #undef AT
 
@@ -330,12 +336,12 @@ static const struct setting certificate_rows[] = {
 	{ .name = "name",
 	  .type = SETTING_STRING,
 	  .required = true,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(name),
 	  .help = "Of the lineage, and of its folder in STATE/certs." },
 	{ .name = "account",
 	  .type = SETTING_STRING,
-	  .form = &form_word,
+	  .form = &schema_word,
 	  AT(account),
 	  .help = "The account that orders it. May be left out where there is one account." },
 	{ .name = "names",
@@ -408,6 +414,24 @@ static const struct setting root_rows[] = {
 	  AT(proxy),
 	  .help = "A proxy for CAs and providers that speak HTTP, such as "
 		  "\"http://proxy.example.com:3128\". DNS never goes through it." },
+	{ .name = "user",
+	  .type = SETTING_STRING,
+	  .fallback = "dns01",
+	  .form = &schema_word,
+	  AT(user),
+	  .help = "Whom dns01 serve becomes once it listens, when root started it." },
+	{ .name = "audit",
+	  .type = SETTING_FILE,
+	  AT(audit),
+	  .help = "The file that dns01 serve appends a line of JSON to for every request. Left "
+		  "out: its standard output." },
+	{ .name = "requests_max",
+	  .type = SETTING_INT,
+	  .fallback = "10000",
+	  .min = 1,
+	  .max = 1000000,
+	  AT(requests_max),
+	  .help = "How many requests may wait at once; those beyond are told to come back." },
 	{ .name = "accounts",
 	  .type = SETTING_GROUPS,
 	  .group = &account_group,
@@ -428,6 +452,22 @@ static const struct setting root_rows[] = {
 	  .group = &certificate_group,
 	  AT(certificate),
 	  .help = "What to obtain and renew." },
+	{ .name = "brokers",
+	  .type = SETTING_GROUPS,
+	  .group = &schema_brokers,
+	  AT(broker),
+	  .help = "Brokers that publish for this host, tried in turn. Where one is configured, "
+		  "hooks go through it, and never around it." },
+	{ .name = "listeners",
+	  .type = SETTING_GROUPS,
+	  .group = &schema_listeners,
+	  AT(listener),
+	  .help = "Where dns01 serve, the broker, listens." },
+	{ .name = "clients",
+	  .type = SETTING_GROUPS,
+	  .group = &schema_clients,
+	  AT(client),
+	  .help = "Who may publish what through the broker. Nobody else may anything." },
 };
 #undef AT
 

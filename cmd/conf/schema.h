@@ -19,6 +19,10 @@ struct setting_group {
 };
 
 extern const struct setting_group schema_root; /* its rows' offsets are in struct conf */
+extern const struct setting_group schema_listeners;
+extern const struct setting_group schema_clients;
+extern const struct setting_group schema_brokers;
+extern const struct setting_form schema_word; /* a name that people choose */
 
 #define SCHEMA_DEFAULT_VIEW "default"
 #define SCHEMA_REASON_MAX 512

@@ -167,9 +167,37 @@ static enum err_code canonical_name(char **name, const char *where, struct err *
 	return ERR_NONE;
 }
 
+static enum err_code canonical_names(struct strlist *names, const char *where, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < names->count && code == ERR_NONE; i++) {
+		if (names->item[i][0] != '@') {
+			code = canonical_name(&names->item[i], where, err);
+		}
+	}
+	return code;
+}
+
+enum err_code cli_canonical_client(struct conf_client *client, struct err *err)
+{
+	struct strlist *lists[] = { &client->names, &client->under, &client->except,
+				    &client->targets, &client->certificate_names };
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(lists) && code == ERR_NONE; i++) {
+		code = canonical_names(lists[i], client->where, err);
+	}
+	return code;
+}
+
 enum err_code cli_canonical_zones(struct conf *conf, struct err *err)
 {
 	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < conf->client_count && code == ERR_NONE; i++) {
+		code = cli_canonical_client(&conf->client[i], err);
+	}
 
 	for (size_t i = 0; i < conf->zone_count && code == ERR_NONE; i++) {
 		struct conf_zone *zone = &conf->zone[i];

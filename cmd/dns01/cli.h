@@ -107,6 +107,7 @@ enum err_code cli_conf(const struct options *options, struct conf **out,
 		       struct err *err) MUST_CHECK;
 /* Names of zones as A-labels: conf knows no DNS. A name that is none is refused. */
 enum err_code cli_canonical_zones(struct conf *conf, struct err *err) MUST_CHECK;
+enum err_code cli_canonical_client(struct conf_client *client, struct err *err) MUST_CHECK;
 /* Where the configuration file is looked for; gives. */
 char *cli_conf_path(const struct options *options);
 

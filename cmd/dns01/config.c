@@ -127,7 +127,7 @@ static enum err_code open_providers(const struct conf *conf, struct err *err)
 
 static void print_counts(const struct conf *conf, bool as_json)
 {
-	const struct {
+	const struct { /* the broker's behind the first four */
 		const char *what;
 		size_t count;
 	} counts[] = {
@@ -135,6 +135,9 @@ static void print_counts(const struct conf *conf, bool as_json)
 		{ "provider", conf->provider_count },
 		{ "zone", conf->zone_count },
 		{ "certificate", conf->certificate_count },
+		{ "listener", conf->listener_count },
+		{ "client", conf->client_count },
+		{ "broker", conf->broker_count },
 	};
 	const char *path = conf->path ? conf->path : "standard input";
 	struct json *object = json_object();
@@ -146,6 +149,9 @@ static void print_counts(const struct conf *conf, bool as_json)
 	for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
 		char key[32];
 
+		if (counts[i].count == 0 && i > 3) {
+			continue; /* most hosts have no broker */
+		}
 		snprintf(key, sizeof(key), "%ss", counts[i].what);
 		json_set_int(object, key, (int64_t)counts[i].count);
 		buf_addf(&line, "%s %zu %s%s", i > 0 ? "," : "", counts[i].count, counts[i].what,

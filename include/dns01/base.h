@@ -193,6 +193,18 @@ void addr_format(char out[ADDR_TEXT_MAX], const struct addr *addr, uint16_t defa
 bool addr_equal(const struct addr *a, const struct addr *b); /* address and port */
 uint16_t addr_port(const struct addr *addr);
 void addr_set_port(struct addr *addr, uint16_t port);
+/* ::ffff:192.0.2.1 becomes 192.0.2.1. */
+void addr_unmap(struct addr *addr);
+
+struct net {
+	struct addr addr; /* port 0; the bits behind the prefix are 0 */
+	unsigned bits;
+};
+/* "192.0.2.0/24", "2001:db8::/32", or one address; bits behind the prefix are refused. */
+bool net_parse(const char *text, struct net *out);
+void net_format(char out[ADDR_TEXT_MAX], const struct net *net);
+/* An IPv4-mapped address is in the networks of its IPv4 address. */
+bool net_has(const struct net *net, const struct addr *addr);
 
 /* ---- log ------------------------------------------------------------ */
 

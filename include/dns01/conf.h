@@ -55,6 +55,7 @@ struct conf_zone {
 	int64_t settle_ms;
 	int64_t deadline_ms;
 	int64_t ttl_s;
+	bool target; /* aliases made by `dns01 alias` lead here */
 	char *where;
 };
 
@@ -66,6 +67,49 @@ struct conf_certificate {
 	char *profile;
 	struct commands deploy;
 	int64_t deploy_timeout_ms;
+	char *where;
+};
+
+struct conf_listener { /* one of unix_path, https, dns and http is given */
+	char *unix_path;
+	char *https;
+	char *dns;
+	char *http;
+	char *certificate; /* a lineage */
+	char *cert_file, *key_file;
+	char *client_ca_file;
+	struct strlist doors;
+	struct strlist trusted_proxies; /* networks */
+	char *where;
+};
+
+struct conf_client {
+	char *name;
+	char *auth;                  /* "token", "mtls", "tsig" or "unix" */
+	struct strlist token_sha256; /* hex */
+	char *tsig_key_file;
+	struct strlist certificate_names; /* of auth = mtls; empty: any certificate */
+	char *user, *group;               /* of auth = unix */
+	struct strlist networks;          /* empty: from anywhere */
+	struct strlist views;
+	struct strlist names; /* "@san": the names of the client's certificate */
+	struct strlist under;
+	struct strlist except;
+	struct strlist targets; /* owner names that may be the end of an alias */
+	bool wildcard;
+	int64_t values; /* live at once */
+	int64_t publishes_per_hour;
+	int64_t lease_ms;
+	int64_t wait_ms;
+	char *role; /* "publish", "read" or "admin" */
+	char *where;
+};
+
+struct conf_broker { /* one that this host goes through */
+	char *url;   /* https://, or unix:PATH */
+	char *token_file;
+	char *ca_file;
+	char *cert_file, *key_file;
 	char *where;
 };
 
@@ -83,6 +127,15 @@ struct conf {
 	size_t zone_count;
 	struct conf_certificate *certificate;
 	size_t certificate_count;
+	char *user;           /* whom `serve` becomes when root started it */
+	char *audit;          /* file of the audit lines; NULL: standard output */
+	int64_t requests_max; /* waiting at once */
+	struct conf_listener *listener;
+	size_t listener_count;
+	struct conf_client *client;
+	size_t client_count;
+	struct conf_broker *broker;
+	size_t broker_count;
 };
 
 /* The settings table of a provider type, or NULL: handed in, since providers
@@ -117,6 +170,23 @@ char *conf_manual(void);
 const struct conf_account *conf_find_account(const struct conf *conf, const char *name);
 const struct conf_provider *conf_find_provider(const struct conf *conf, const char *name);
 const struct conf_certificate *conf_find_certificate(const struct conf *conf, const char *name);
+const struct conf_client *conf_find_client(const struct conf *conf, const char *name);
+/* The zone with target = true of a view (NULL: "default"); NULL: none. */
+const struct conf_zone *conf_target_zone(const struct conf *conf, const char *view);
+
+/*
+ * A client apart from a file, as the store's are: conf_client_new gives one with defaults, set
+ * checks one value by the table (lists: items separated by a newline) and replaces it, check
+ * what holds between its values. Only what says what it may do, not how it proves itself.
+ */
+struct conf_client *conf_client_new(const char *name);
+enum err_code conf_client_set(struct conf_client *client, const char *setting, const char *text,
+			      struct err *err) MUST_CHECK;
+void conf_client_free(struct conf_client *client);
+/* The settings that conf_client_set takes; NULL past the last. */
+const struct setting *conf_client_row(size_t index);
+/* The text of one setting, lists by newlines; NULL: not given. Gives. */
+char *conf_client_get(const struct conf_client *client, const struct setting *row);
 /* Longest suffix of name on label boundaries within view (NULL: "default");
  * NULL: none. Names are compared as text, so both as A-labels. */
 const struct conf_zone *conf_find_zone(const struct conf *conf, const char *name, const char *view);

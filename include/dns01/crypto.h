@@ -108,4 +108,27 @@ void chain_format_leaf(const struct chain *chain, struct buf *out);
 void chain_format_rest(const struct chain *chain, struct buf *out);
 void chain_format_all(const struct chain *chain, struct buf *out);
 
+/* ---- TLS of our listeners ------------------------------------------------------------- */
+
+struct tls_server;
+struct ssl_st; /* OpenSSL's SSL, for libevent's hands alone */
+
+struct tls_files {
+	const char *chain_file;     /* PEM, the leaf first */
+	const char *key_file;       /* PEM */
+	const char *client_ca_file; /* NULL: no certificate is asked for; else one may be shown */
+};
+
+/* TLS 1.2 and up; buffers are released while idle. Errors name the file. */
+enum err_code tls_server_new(const struct tls_files *files, struct tls_server **out,
+			     struct err *err) MUST_CHECK;
+/* Reads the files again; connections that are open keep what they have. On failure the old
+ * certificate stays in use. */
+enum err_code tls_server_reload(struct tls_server *server, struct err *err) MUST_CHECK;
+void tls_server_free(struct tls_server *server);
+struct ssl_st *tls_server_accept(struct tls_server *server); /* gives, for libevent to free */
+/* After the handshake: false without a verified client certificate. names is appended to, id
+ * gets 32 hexadecimal digits of its SHA-256. */
+bool tls_peer(struct ssl_st *ssl, struct strlist *names, char id[33]);
+
 #endif

@@ -145,6 +145,91 @@ struct tsig_reply {
 enum err_code tsig_verify_reply(const struct tsig_reply *reply, const struct tsig_key *key,
 				bool *hopeless, struct err *err) MUST_CHECK;
 
+/* ---- answering: what strangers send us (the UPDATE door) ------------------ */
+
+enum { DNS_OPCODE_QUERY = 0, DNS_OPCODE_UPDATE = 5 };
+enum { DNS_YXDOMAIN = 6, DNS_YXRRSET = 7, DNS_NXRRSET = 8 };
+enum { DNS_CLASS_IN = 1, DNS_CLASS_NONE = 254, DNS_CLASS_ANY = 255 };
+#define DNS_REQUEST_RR_MAX 512 /* prerequisites and updates of one message */
+
+/* A record of a prerequisite or update section. */
+struct dns_request_rr {
+	char *owner;
+	uint16_t type, class_;
+	uint32_t ttl_s;
+	bool has_data; /* RDLENGTH > 0 */
+	char *txt;     /* TXT with data: its strings joined, NUL follows; else NULL */
+	size_t txt_len;
+};
+
+/* The TSIG record of a request, not verified. */
+struct tsig_claim {
+	char key[NAME_TEXT_MAX];
+	char alg[NAME_TEXT_MAX];
+	struct tsig_mac mac;
+	int64_t time_s;
+	uint16_t fudge_s;
+};
+
+struct dns_request {
+	uint16_t id;
+	unsigned opcode;
+	bool recursion_desired, edns;
+	size_t udp_max;           /* octets of a reply by UDP: 512, or what EDNS says up to 1232 */
+	char name[NAME_TEXT_MAX]; /* the question's name, or the zone of an UPDATE */
+	uint16_t type, class_;
+	struct dns_request_rr *prerequisite;
+	size_t prerequisite_count;
+	struct dns_request_rr *update;
+	size_t update_count;
+	struct tsig_claim *tsig; /* NULL: unsigned */
+};
+
+/* Gives; *rcode says how to refuse what cannot be read (FORMERR, NOTIMP). ERR_PROTOCOL with
+ * *rcode of 0: not even a header of a request, so no reply. */
+enum err_code dns_request_parse(const uint8_t *wire, size_t len, struct dns_request **out,
+				unsigned *rcode, struct err *err) MUST_CHECK;
+void dns_request_free(struct dns_request *request);
+
+/* RFC 8945 s.5.2, in its order: key and algorithm, MAC (whole length), time. */
+enum tsig_verdict {
+	TSIG_VERIFIED = 0,
+	TSIG_IS_BADSIG = 16,
+	TSIG_IS_BADKEY = 17,
+	TSIG_IS_BADTIME = 18
+};
+/* key: NULL when no such key is known. */
+enum tsig_verdict tsig_verify_request(const uint8_t *wire, size_t len,
+				      const struct dns_request *request, const struct tsig_key *key,
+				      int64_t now_s);
+
+/* A record of an answer: exactly one of txt and soa_zone is not NULL. */
+struct dns_answer_rr {
+	enum dns_section section;
+	const char *owner;
+	uint32_t ttl_s;
+	const char *txt;       /* at most 255 octets */
+	const char *soa_mname; /* SOA: the other fields are made up, with this serial */
+	uint32_t soa_serial;
+};
+
+struct dns_reply {
+	unsigned rcode;
+	bool aa;
+	const struct dns_answer_rr *rr;
+	size_t rr_count;
+	size_t max; /* octets; over it: TC and no records */
+	/* TSIG: unsigned with key NULL and no verdict. BADKEY, BADSIG: an unsigned TSIG record
+	 * (s.5.3.2); BADTIME: signed, with our clock. */
+	const struct tsig_key *key;
+	enum tsig_verdict verdict;
+	int64_t now_s;
+};
+/* request may be NULL: then the header of wire is answered (FORMERR). out is initialised by
+ * the call. */
+void dns_reply_build(struct buf *out, const uint8_t *wire, const struct dns_request *request,
+		     const struct dns_reply *reply);
+
 /* ---- asking: one client for a process ----------------------------------- */
 
 /*

@@ -167,6 +167,88 @@ struct journal_call *journal_orphans_start(struct journal *journal, journal_list
 					   void *arg);
 void journal_call_cancel(struct journal_call *call);
 
+/* ---- the broker's clients and tokens --------------------------------------------------- */
+
+/* state/clients.db, shared by the daemon and by `dns01 client` and `dns01 token`: what is
+ * changed holds from the next request on. Answers at once; made for 40,000 clients. */
+struct clients;
+
+#define CLIENTS_VERSION 1
+#define TOKENS_LIVE_MAX 2 /* of one client and kind and bound name: the old one and the new one */
+
+struct client_row {
+	char *name;
+	char *grant; /* a JSON object; the store reads its "names" and "under" alone */
+	bool disabled;
+	int64_t created_at; /* Unix time, s */
+	size_t tokens;      /* live ones; in lists */
+};
+
+struct token_row {
+	char *id; /* public: 16 lower-case hexadecimal digits; for tsig the key's name */
+	char *client;
+	char *kind;               /* "api", "httpreq", "acmedns", "tsig" */
+	uint8_t hash[SHA256_LEN]; /* SHA-256 of the secret; zeros for tsig */
+	char *secret; /* of tsig: the key as BIND writes it, since a MAC needs the secret itself */
+	char *bound;  /* of acmedns: the name that it may publish; else NULL */
+	int64_t created_at;
+	int64_t expires_at; /* 0: never */
+	int64_t revoked_at; /* 0: no */
+	int64_t used_at;    /* 0: never */
+	char *used_from;    /* NULL: never */
+};
+
+enum err_code clients_open(const char *state, struct clients **out, struct err *err) MUST_CHECK;
+void clients_close(struct clients *clients); /* NULL is fine */
+
+/* ERR_EXISTS when there is one of that name. */
+enum err_code clients_add(struct clients *clients, const char *name, const char *grant,
+			  int64_t now_s, struct err *err) MUST_CHECK;
+/* Replaces its grant. ERR_NOT_FOUND. */
+enum err_code clients_set_grant(struct clients *clients, const char *name, const char *grant,
+				struct err *err) MUST_CHECK;
+enum err_code clients_set_disabled(struct clients *clients, const char *name, bool disabled,
+				   struct err *err) MUST_CHECK;
+/* Gives for client_row_free; ERR_NOT_FOUND. */
+enum err_code clients_find(struct clients *clients, const char *name, struct client_row **out,
+			   struct err *err) MUST_CHECK;
+/* Each in the order of names; row is borrowed. */
+typedef void client_each(void *arg, const struct client_row *row);
+enum err_code clients_list(struct clients *clients, int64_t now_s, client_each *each, void *arg,
+			   struct err *err) MUST_CHECK;
+/* Whether a client other than `but` (NULL: none) has a name or an under strictly below name. */
+enum err_code clients_any_below(struct clients *clients, const char *name, const char *but,
+				bool *out, struct err *err) MUST_CHECK;
+void client_row_free(struct client_row *row);
+
+/* The client must be there. ERR_LIMIT: TOKENS_LIVE_MAX live ones already; ERR_EXISTS: the id. */
+enum err_code tokens_add(struct clients *clients, const struct token_row *row,
+			 struct err *err) MUST_CHECK;
+/* Gives for token_row_free, expired and revoked ones too; ERR_NOT_FOUND. */
+enum err_code tokens_find(struct clients *clients, const char *id, struct token_row **out,
+			  struct err *err) MUST_CHECK;
+typedef void token_each(void *arg, const struct token_row *row);
+/* client: NULL for all. In the order of client and creation. */
+enum err_code tokens_list(struct clients *clients, const char *client, token_each *each, void *arg,
+			  struct err *err) MUST_CHECK;
+enum err_code tokens_revoke(struct clients *clients, const char *id, int64_t now_s,
+			    struct err *err) MUST_CHECK;
+struct token_use {
+	const char *id;
+	const char *from;
+	int64_t at_s;
+};
+/* All in one transaction. */
+enum err_code tokens_used(struct clients *clients, const struct token_use *uses, size_t count,
+			  struct err *err) MUST_CHECK;
+void token_row_free(struct token_row *row); /* wipes */
+
+/* ---- backup ---------------------------------------------------------------------------- */
+
+/* A consistent copy of journal.db or clients.db (`name`) to path, while others write. */
+enum err_code state_db_copy(const char *state, const char *name, const char *path,
+			    struct err *err) MUST_CHECK;
+
 /* ---- accounts --------------------------------------------------------------------- */
 
 struct account_record {

@@ -65,6 +65,10 @@ struct http_request {
 	const char *ca_file; /* PEM roots instead of the system's; NULL: the system's */
 	const char *proxy;   /* NULL or "none": no proxy, the environment's is not read */
 	bool allow_http_loopback;
+	const char *unix_path; /* a Unix socket to send it over; the URL's host is only named */
+	const char
+		*cert_file; /* our certificate, with its chain, and key_file, in PEM; NULL: none */
+	const char *key_file;
 };
 
 struct http_response {
@@ -98,6 +102,81 @@ struct spawn_result {
 /* err: it could not be started. */
 typedef void world_spawn_done(void *arg, const struct err *err, const struct spawn_result *result);
 
+/* ---- those who come to us ------------------------------------------------ */
+
+struct world_listener;
+struct world_exchange;
+struct tls_server; /* crypto.h */
+
+/* Who is at the other end. */
+struct peer {
+	struct addr addr; /* of the TCP peer; len 0 for a Unix socket */
+	bool is_unix;     /* then uid and gid are what the kernel says (SO_PEERCRED) */
+	uid_t uid;
+	gid_t gid;
+	/* Of a client certificate that the listener's client_ca verified; NULL: none. */
+	const struct strlist *cert_names; /* its DNS names, lower case */
+	const char *cert_id;              /* hex of its SHA-256, the first 16 octets */
+};
+
+#define HTTP_INCOMING_HEAD_MAX (16 * 1024) /* octets of a request's head */
+#define HTTP_INCOMING_BODY_MAX (64 * 1024)
+#define HTTP_INCOMING_MS 10000  /* for head and body together, whatever trickles in */
+#define HTTP_KEEP_OPEN_MS 75000 /* between two requests */
+
+/* One request, whole; borrowed for the call. */
+struct http_incoming {
+	const char *method;                /* "GET" */
+	const char *path;                  /* decoded, without the query; no NUL in it */
+	const char *query;                 /* as it came, behind the "?"; "" */
+	const struct http_header *headers; /* names lower case */
+	size_t header_count;
+	const char *body; /* NUL follows body_len octets */
+	size_t body_len;
+	const struct peer *peer; /* lives as long as the exchange */
+};
+
+/* To be answered once, by exchange_reply or by exchange_stream and exchange_end: now or
+ * later. */
+typedef void world_http_serve(void *arg, struct world_exchange *exchange,
+			      const struct http_incoming *request);
+
+struct http_answer_out {
+	int status;
+	const struct http_header *headers; /* Content-Type among them; Content-Length is added */
+	size_t header_count;
+	const void *body;
+	size_t body_len;
+};
+
+/* Where to listen: one of the three. */
+struct listen_at {
+	const struct addr *addr;
+	const char *unix_path; /* replaced when nobody listens there; made with mode 0666: who may
+				* do what is decided by SO_PEERCRED */
+	int fd;                /* inherited from the service manager; -1: none; taken */
+};
+
+struct http_listen {
+	struct listen_at at;
+	struct tls_server *tls; /* kept; NULL: plain */
+	size_t connections_max; /* more wait in the kernel's queue; 0: 20,000 */
+	world_http_serve *serve;
+	void *arg;
+};
+
+/* A datagram from a stranger; reply with dgram_reply during the call or later, with a copy of
+ * from. */
+struct dgram_from {
+	struct addr peer;
+	struct addr local; /* the address that it was sent to: replies leave from there */
+};
+typedef void world_dgram_serve(void *arg, const struct dgram_from *from, const uint8_t *data,
+			       size_t len);
+/* A connection was made. The stream is the callee's: it calls stream_accept to hear of it, or
+ * stream_close. */
+typedef void world_stream_serve(void *arg, struct world_stream *stream, const struct peer *peer);
+
 struct world_ops {
 	int64_t (*mono_us)(struct world *world);                    /* for waits; never goes back */
 	int64_t (*wall_us)(struct world *world);                    /* Unix time; may jump */
@@ -127,6 +206,35 @@ struct world_ops {
 	struct world_child *(*spawn_start)(struct world *world, const struct spawn_request *request,
 					   world_spawn_done *done, void *arg);
 	void (*spawn_cancel)(struct world_child *child); /* kills it */
+
+	/* Listeners. NULL with err: the sentence names the address or path. A listener that is
+	 * closed takes no more; what it took goes on. */
+	struct world_listener *(*http_listen)(struct world *world, const struct http_listen *args,
+					      struct err *err);
+	struct world_listener *(*dgram_listen)(struct world *world, const struct listen_at *at,
+					       world_dgram_serve *serve, void *arg,
+					       struct err *err);
+	struct world_listener *(*stream_listen)(struct world *world, const struct listen_at *at,
+						world_stream_serve *serve, void *arg,
+						struct err *err);
+	void (*listener_close)(struct world_listener *listener);
+	/* Where it listens: the port that 0 became. */
+	struct addr (*listener_addr)(const struct world_listener *listener);
+	void (*dgram_reply)(struct world_listener *listener, const struct dgram_from *to,
+			    const void *data, size_t len);
+	void (*stream_accept)(struct world_stream *stream, world_stream_cb *cb, void *arg);
+
+	/* Frees the exchange; the connection may be kept for the next request. */
+	void (*exchange_reply)(struct world_exchange *exchange,
+			       const struct http_answer_out *answer);
+	/* The head alone; then parts until exchange_end (chunked). */
+	void (*exchange_stream)(struct world_exchange *exchange,
+				const struct http_answer_out *head);
+	void (*exchange_part)(struct world_exchange *exchange, const void *data, size_t len);
+	void (*exchange_end)(struct world_exchange *exchange);
+	/* gone: the client left before the answer; the exchange still has to be ended by one of
+	 * those above, which then sends nothing, from inside gone or later. Once. */
+	void (*exchange_on_gone)(struct world_exchange *exchange, world_fire *gone, void *arg);
 
 	/* False where the host has no route for that family (IPv6, most often). */
 	bool (*has_route)(struct world *world, const struct addr *peer);

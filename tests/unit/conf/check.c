@@ -18,10 +18,8 @@ static const struct bad bad[] = {
 	  "to 86400" },
 	{ "zones = ( { sufix = \"a.b\"; } );",
 	  "t.conf:1: zones[0].sufix: there is no such setting; did you mean \"suffix\"?" },
-	{ "zones = ( { suffix = \"a.b\"; target = true; } );",
-	  "t.conf:1: zones[0].target: there is no such setting; known here: "
-	  "suffix, view, zone, providers, resolvers, servers, ignore, quorum, alias, "
-	  "watch, settle, deadline, ttl" },
+	{ "zones = ( { suffix = \"a.b\"; targets = true; } );",
+	  "t.conf:1: zones[0].targets: there is no such setting; did you mean \"target\"?" },
 	{ "accounts = ( { name = \"a\"; directory = \"https://ca/d\"; agree_tos = \"true\"; } );",
 	  "t.conf:1: accounts[0].agree_tos: the string \"true\" has the wrong type; write true "
 	  "or false, without quotes" },
@@ -179,8 +177,42 @@ static const struct bad bad[] = {
 	{ "state = \"a\\tb\";",
 	  "t.conf:1: state: \"a\\x09b\" has a control character; write it without" },
 	{ "listeners = ( { unix = \"/run/dns01/socket\"; } );",
-	  "t.conf:1: listeners: there is no such setting; known here: "
-	  "state, include, resolvers, proxy, accounts, providers, zones, certificates" },
+	  "t.conf:1: listeners[0].doors: it is missing; write \"api\", \"httpreq\", \"acmedns\", "
+	  "\"update\" or \"metrics\"" },
+	{ "listeners = ( { unix = \"/s\"; http = \"127.0.0.1:1\"; doors = [ \"api\" ]; } );",
+	  "t.conf:1: listeners[0].unix: a listener has exactly one of unix, https, dns and http, "
+	  "this one 2" },
+	{ "listeners = ( { http = \"192.0.2.1:80\"; doors = [ \"api\" ]; } );",
+	  "t.conf:1: listeners[0].http: plain HTTP on an address of the network is for the door "
+	  "\"metrics\" alone; write https, or a loopback address" },
+	{ "listeners = ( { http = \"192.0.2.1\"; doors = [ \"metrics\" ]; } );",
+	  "t.conf:1: listeners[0].http: \"192.0.2.1\" is not an address with a port; write one such "
+	  "as \"[::]:8443\" or \"127.0.0.1:9353\"" },
+	{ "listeners = ( { dns = \"[::]:8053\"; doors = [ \"api\" ]; } );",
+	  "t.conf:1: listeners[0].doors: the door \"update\" is on a dns listener, which has no "
+	  "other" },
+	{ "listeners = ( { https = \"[::]:8443\"; doors = [ \"api\" ]; } );",
+	  "t.conf:1: listeners[0].https: it needs a certificate: write certificate = \"NAME\", or "
+	  "cert_file and key_file" },
+	{ "listeners = ( { unix = \"/s\"; certificate = \"c\"; doors = [ \"api\" ]; } );",
+	  "t.conf:1: listeners[0].certificate: it belongs to https alone" },
+	{ "clients = ( { name = \"c\"; networks = [ \"10.2.1.0/16\" ]; } );",
+	  "t.conf:1: clients[0].networks: \"10.2.1.0/16\" is not a network; write one such as "
+	  "\"192.0.2.0/24\", \"2001:db8::/32\" or one address, with no bits set behind the prefix" },
+	{ "clients = ( { name = \"c\"; names = [ \"*.a.b\" ]; } );",
+	  "t.conf:1: clients[0].names: \"*.a.b\" is not a name that can be granted; write one such "
+	  "as \"www.example.com\" without \"*.\" (wildcard = true grants that), or \"@san\"" },
+	{ "clients = ( { name = \"c\"; names = [ \"@san\" ]; } );",
+	  "t.conf:1: clients[0].names: \"@san\" needs auth = \"mtls\"" },
+	{ "clients = ( { name = \"c\"; auth = \"unix\"; } );",
+	  "t.conf:1: clients[0].auth: \"unix\" needs user or group beside it" },
+	{ "clients = ( { name = \"c\"; user = \"u\"; } );",
+	  "t.conf:1: clients[0].user: it belongs to auth = \"unix\", this client's is \"token\"" },
+	{ "clients = ( { name = \"c\"; token_sha256 = [ \"abc\" ]; } );",
+	  "t.conf:1: clients[0].token_sha256: \"abc\" is not a SHA-256; write its 64 hexadecimal "
+	  "digits, as `dns01 token new --config` prints them" },
+	{ "clients = ( { name = \"c\"; }, { name = \"c\"; } );",
+	  "t.conf:1: clients[1].name: \"c\" is another client at t.conf:1; each needs its own" },
 	{ PROVIDER "zones = ( { suffix = \"a.b\"; providers = [ \"p\" ];\n"
 		   " servers = [ \"NS.a\", \"ns.a.\" ]; } );",
 	  "t.conf:3: zones[0].servers: \"ns.a\" is given twice; keep one" },
