@@ -79,6 +79,16 @@ enum err_code err_subject(struct err *err, const char *fmt, ...)
 	return err->code;
 }
 
+struct err *err_box(const struct err *err)
+{
+	struct err *box = err && err->code != ERR_NONE ? xmalloc(sizeof(*box)) : NULL;
+
+	if (box) {
+		*box = *err;
+	}
+	return box;
+}
+
 void err_clear(struct err *err)
 {
 	if (err) {

@@ -198,11 +198,11 @@ static enum policy_rule judge_wildcard(const struct policy_client *client,
 static bool from_allowed_network(const struct policy_client *client)
 {
 	const struct strlist *networks = &client->grant->networks;
-	struct net net;
+	struct network net;
 
 	for (size_t i = 0; i < networks->count; i++) {
-		if (net_parse(networks->item[i], &net) && client->from &&
-		    net_has(&net, client->from)) {
+		if (network_parse(networks->item[i], &net) && client->from &&
+		    network_has(&net, client->from)) {
 			return true;
 		}
 	}

@@ -232,6 +232,9 @@ void hold_free(struct hold *hold)
 		return;
 	}
 	quiet(hold);
+	if (hold->state == HOLD_HELD || hold->state == HOLD_FAILED) {
+		publish_forget(hold->publish);
+	}
 	for (size_t i = 0; i < hold->count; i++) {
 		free(hold->values[i].name);
 		free(hold->values[i].owner);

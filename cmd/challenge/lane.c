@@ -63,6 +63,12 @@ static struct world *world_of(const struct lane *lane)
 	return lane->publisher->args.world;
 }
 
+void job_set_err(struct lane_job *job, const struct err *err)
+{
+	free(job->err);
+	job->err = err_box(err);
+}
+
 /* ---- the end of a batch ---------------------------------------------------- */
 
 static void changes_clear(struct lane *lane)
@@ -95,7 +101,7 @@ static void batch_end(struct lane *lane, const struct err *err)
 		batch = job->next;
 		job->next = NULL;
 		if (err) {
-			job->err = *err;
+			job_set_err(job, err);
 		}
 		job->removed = lane->removed;
 		job->done(job);
@@ -107,7 +113,7 @@ static void job_result(struct lane *lane, int64_t row_id, const struct err *resu
 {
 	for (struct lane_job *job = lane->batch; job; job = job->next) {
 		if (job->kind == JOB_WANT && job->row_id == row_id) {
-			job->err = *result;
+			job_set_err(job, result);
 		}
 	}
 }
@@ -178,7 +184,7 @@ static void removals_end(struct lane *lane)
 {
 	for (struct lane_job *job = lane->batch; job; job = job->next) {
 		if (job->kind != JOB_WANT) {
-			job->err = lane->retract_err;
+			job_set_err(job, &lane->retract_err);
 		}
 	}
 }
@@ -377,7 +383,7 @@ void lane_queue(struct lane *lane, struct lane_job *job)
 	}
 	*end = job;
 	job->next = NULL;
-	err_clear(&job->err);
+	job_set_err(job, NULL);
 	lane_kick(lane);
 }
 

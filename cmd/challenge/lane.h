@@ -25,8 +25,8 @@ struct lane_job {
 	const struct lease_spec *lease;
 	int64_t lease_id; /* given by JOB_WANT, used by JOB_LET_GO; 0: none */
 	int64_t row_id;
-	size_t removed; /* records that went with its batch */
-	struct err err; /* ERR_NONE: done */
+	size_t removed;  /* records that went with its batch */
+	struct err *err; /* NULL: done; whoever has the job frees it */
 	/* From the loop, once, with err set; may queue jobs, may not free the publisher. */
 	void (*done)(struct lane_job *job);
 	void *arg;
@@ -40,6 +40,7 @@ struct publisher {
 	struct sweep *sweeps;
 };
 
+void job_set_err(struct lane_job *job, const struct err *err); /* copies; NULL: none */
 /* The lane of that zone and provider; made when it is new. Borrowed. */
 struct lane *lane_get(struct publisher *publisher, const char *zone,
 		      const struct provider_in_use *use);

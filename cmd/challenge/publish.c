@@ -28,7 +28,7 @@ struct publish {
 	bool retracting;
 	bool settled; /* done of publish_start was called, or is not wanted any more */
 	struct world_timer *report;
-	struct err err;
+	struct err *err; /* the first failure, or NULL */
 	publish_done *done;
 	void *arg;
 	struct publish *next;
@@ -46,9 +46,11 @@ static void publish_free(struct publish *publish)
 	}
 	world_timer_cancel(publish->publisher->args.world, publish->report);
 	for (size_t i = 0; i < publish->count; i++) {
+		job_set_err(&publish->parts[i].job, NULL);
 		free(publish->parts[i].owner);
 		free(publish->parts[i].value);
 	}
+	free(publish->err);
 	free(publish->parts);
 	free(publish->requester);
 	free(publish);
@@ -61,14 +63,16 @@ static void on_report(void *arg)
 	struct publish *publish = arg;
 	publish_done *done = publish->done;
 	void *done_arg = publish->arg;
-	struct err err = publish->err;
+	struct err *err = publish->err;
 
 	publish->report = NULL;
 	publish->settled = true;
+	publish->err = NULL;
 	if (publish->retracting) {
 		publish_free(publish);
 	}
-	done(done_arg, err.code == ERR_NONE ? NULL : &err);
+	done(done_arg, err);
+	free(err);
 }
 
 static bool all_parts(const struct publish *publish, bool (*is)(const struct part *part))
@@ -110,9 +114,9 @@ static void note_err(struct part *part)
 {
 	struct publish *publish = part->publish;
 
-	if (part->job.err.code != ERR_NONE && publish->err.code == ERR_NONE) {
-		publish->err = part->job.err;
-		err_subject(&publish->err, "%s", part->owner);
+	if (part->job.err && !publish->err) {
+		publish->err = err_box(part->job.err);
+		err_subject(publish->err, "%s", part->owner);
 	}
 }
 
@@ -120,7 +124,7 @@ static void on_wanted(struct lane_job *job)
 {
 	struct part *part = job->arg;
 
-	part->state = job->err.code == ERR_NONE ? PART_HELD : PART_FAILED;
+	part->state = job->err ? PART_FAILED : PART_HELD;
 	if (part->publish->retracting) {
 		part_leave(part);
 	} else {
@@ -162,6 +166,7 @@ static void part_init(struct part *part, struct publish *publish, const struct p
 {
 	const struct route *route = item->route;
 	const struct provider_in_use *use = NULL;
+	struct err err;
 
 	*part = (struct part){ .publish = publish,
 			       .owner = xstrdup(route->owner),
@@ -176,8 +181,8 @@ static void part_init(struct part *part, struct publish *publish, const struct p
 		.done = on_wanted,
 		.arg = part,
 	};
-	if (provider_pool_get(publish->publisher->args.pool, provider, &use, &part->job.err) !=
-	    ERR_NONE) {
+	if (provider_pool_get(publish->publisher->args.pool, provider, &use, &err) != ERR_NONE) {
+		job_set_err(&part->job, &err);
 		part->state = PART_FAILED;
 		note_err(part);
 		return;
@@ -214,10 +219,10 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
 		}
 	}
 	/* None is sent when one cannot be: a half-published order helps nobody. */
-	for (size_t i = 0; i < publish->count && publish->err.code == ERR_NONE; i++) {
+	for (size_t i = 0; i < publish->count && !publish->err; i++) {
 		lane_queue(publish->parts[i].lane, &publish->parts[i].job);
 	}
-	for (size_t i = 0; i < publish->count && publish->err.code != ERR_NONE; i++) {
+	for (size_t i = 0; i < publish->count && publish->err; i++) {
 		publish->parts[i].state = PART_FAILED;
 	}
 	look(publish);
@@ -231,7 +236,8 @@ void publish_retract(struct publish *publish, publish_done *done, void *arg)
 	publish->arg = arg;
 	world_timer_cancel(publish->publisher->args.world, publish->report);
 	publish->report = NULL;
-	err_clear(&publish->err);
+	free(publish->err);
+	publish->err = NULL;
 	for (size_t i = 0; i < publish->count; i++) {
 		struct part *part = &publish->parts[i];
 
@@ -242,6 +248,13 @@ void publish_retract(struct publish *publish, publish_done *done, void *arg)
 		}
 	}
 	look(publish);
+}
+
+void publish_forget(struct publish *publish)
+{
+	if (publish && publish->settled) {
+		publish_free(publish);
+	}
 }
 
 /* ---- the publisher --------------------------------------------------------- */

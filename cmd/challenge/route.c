@@ -493,6 +493,9 @@ static void on_zone(void *arg, const struct err *err, struct zone_find *find)
 	}
 	call->find = find;
 	call->server = 0;
+	if (call->route->hops.count == 0) {
+		call->route->apex = strcmp(zone_find_zone(find), call->route->name) == 0;
+	}
 	ask_next(call);
 }
 

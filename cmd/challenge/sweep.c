@@ -37,6 +37,9 @@ static void sweep_free(struct sweep *sweep)
 	}
 	journal_call_cancel(sweep->call);
 	world_timer_cancel(sweep->publisher->args.world, sweep->report);
+	for (size_t i = 0; i < sweep->group_count; i++) {
+		job_set_err(&sweep->groups[i].job, NULL);
+	}
 	free(sweep->groups);
 	free(sweep);
 }
@@ -76,8 +79,9 @@ static void on_swept(struct lane_job *job)
 	struct sweep_group *group = job->arg;
 	struct sweep *sweep = group->sweep;
 
-	if (job->err.code != ERR_NONE) {
-		note_err(sweep, &job->err);
+	if (job->err) {
+		note_err(sweep, job->err);
+		job_set_err(job, NULL);
 	}
 	sweep->removed += job->removed;
 	sweep->left--;

@@ -437,6 +437,66 @@ void watch_cancel(struct watch *watch)
 	free(watch);
 }
 
+static void drop_value(struct watch_zone *zone, size_t index, const char *value)
+{
+	struct strlist *values = &zone->owners[index].values;
+	struct strlist left = { 0 };
+
+	for (size_t i = 0; i < values->count; i++) {
+		if (strcmp(values->item[i], value) != 0) {
+			strlist_add(&left, values->item[i]);
+		}
+	}
+	strlist_clear(values);
+	*values = left;
+	for (size_t i = 0; i < zone->server_count; i++) {
+		watch_server_drop(&zone->servers[i], index);
+	}
+}
+
+void watch_drop(struct watch *watch, const char *owner, const char *value)
+{
+	for (size_t z = 0; z < watch->zone_count && !watch->verdict; z++) {
+		struct watch_zone *zone = &watch->zones[z];
+
+		for (size_t i = 0; i < zone->owner_count; i++) {
+			if (strcmp(zone->owners[i].name, owner) == 0) {
+				drop_value(zone, i, value);
+			}
+		}
+	}
+}
+
+static bool zone_shows(const struct watch_zone *zone, size_t owner)
+{
+	bool shows = false;
+
+	for (size_t i = 0; i < zone->server_count; i++) {
+		const struct watch_server *server = &zone->servers[i];
+
+		if (server->shown && server->shown[owner]) {
+			shows = true;
+		} else if (stands_in_the_way(server->timeline)) {
+			return false;
+		}
+	}
+	return shows;
+}
+
+bool watch_shows(const struct watch *watch, const char *owner)
+{
+	for (size_t z = 0; z < watch->zone_count; z++) {
+		const struct watch_zone *zone = &watch->zones[z];
+
+		for (size_t i = 0; i < zone->owner_count; i++) {
+			if (strcmp(zone->owners[i].name, owner) == 0) {
+				return zone->passed || zone_shows(zone, i);
+			}
+		}
+	}
+	return false;
+}
+
 const struct timeline *watch_timeline(const struct watch *watch, size_t *count)
 {
 	*count = watch->timeline_count;

@@ -12,7 +12,7 @@ struct watch_zone;
 /* One TXT RRset: a single answer shows all its values. */
 struct watch_owner {
 	char *name;
-	struct strlist values;
+	struct strlist values; /* empty: nobody waits for it any more */
 };
 
 struct watch_server;
@@ -64,6 +64,8 @@ struct watch {
 void watch_server_begin(struct watch_server *server); /* asks at once, forgets what was shown */
 void watch_server_end(struct watch_server *server);   /* stops asking; frees what it holds */
 void watch_server_clear(struct watch_server *server);
+/* Nobody waits for that owner any more, or for one value fewer. */
+void watch_server_drop(struct watch_server *server, size_t owner);
 /* A server's state may have changed: looks at the zone's quorum. */
 void watch_zone_look(struct watch_zone *zone);
 

@@ -43,22 +43,34 @@ static void set_state(struct watch_server *server, enum server_state state)
 	}
 }
 
+static bool is_wanted(const struct watch_server *server, size_t owner)
+{
+	return !server->shown[owner] && server->zone->owners[owner].values.count > 0;
+}
+
 static size_t first_unshown(const struct watch_server *server)
 {
 	for (size_t i = 0; i < server->zone->owner_count; i++) {
-		if (!server->shown[i]) {
+		if (is_wanted(server, i)) {
 			return i;
 		}
 	}
 	return server->zone->owner_count;
 }
 
+static void turn_over(struct watch_server *server);
+
 static void on_timer(void *arg)
 {
 	struct watch_server *server = arg;
+	size_t owner = first_unshown(server);
 
 	server->timer = NULL;
-	ask_owner(server, first_unshown(server), DNS_AUTO);
+	if (owner < server->zone->owner_count) {
+		ask_owner(server, owner, DNS_AUTO);
+	} else {
+		turn_over(server); /* who waited for the rest has left */
+	}
 }
 
 static void poll_later(struct watch_server *server)
@@ -89,10 +101,10 @@ static void ask_rest(struct watch_server *server)
 	size_t unshown = 0;
 
 	for (size_t i = 0; i < server->zone->owner_count; i++) {
-		unshown += server->shown[i] ? 0 : 1;
+		unshown += is_wanted(server, i) ? 1 : 0;
 	}
 	for (size_t i = 0; i < server->zone->owner_count; i++) {
-		if (!server->shown[i]) {
+		if (is_wanted(server, i)) {
 			ask_owner(server, i, unshown > UDP_MAX ? DNS_TCP : DNS_AUTO);
 		}
 	}
@@ -215,6 +227,15 @@ void watch_server_begin(struct watch_server *server)
 		server->timeline->state = SERVER_WAITING;
 	}
 	ask_owner(server, 0, DNS_AUTO);
+}
+
+void watch_server_drop(struct watch_server *server, size_t owner)
+{
+	if (server->shown && server->timer && first_unshown(server) > owner) {
+		/* It may have been the last one: look soon, from the loop. */
+		world_timer_cancel(world_of(server), server->timer);
+		server->timer = world_timer_start(world_of(server), 0, on_timer, server);
+	}
 }
 
 void watch_server_end(struct watch_server *server)

@@ -60,12 +60,12 @@ static const struct setting_form form_path = {
 static char *read_net(const char *text)
 {
 	char out[ADDR_TEXT_MAX];
-	struct net net;
+	struct network net;
 
-	if (!net_parse(text, &net)) {
+	if (!network_parse(text, &net)) {
 		return NULL;
 	}
-	net_format(out, &net);
+	network_format(out, &net);
 	return xstrdup(out);
 }
 

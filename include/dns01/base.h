@@ -72,6 +72,9 @@ enum err_code err_set(struct err *err, enum err_code code, const char *subject, 
 /* Sets the subject where the detector left it empty. Returns err->code. */
 enum err_code err_subject(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_clear(struct err *err);
+/* A copy on the heap, for what is kept in thousands and seldom fails: struct err is large.
+ * Gives; NULL gives NULL. */
+struct err *err_box(const struct err *err);
 /* "subject: sentence", without a newline; gives a string for free(). */
 char *err_format(const struct err *err);
 const char *err_code_name(enum err_code code); /* "not-found" */
@@ -196,15 +199,15 @@ void addr_set_port(struct addr *addr, uint16_t port);
 /* ::ffff:192.0.2.1 becomes 192.0.2.1. */
 void addr_unmap(struct addr *addr);
 
-struct net {
+struct network {
 	struct addr addr; /* port 0; the bits behind the prefix are 0 */
 	unsigned bits;
 };
 /* "192.0.2.0/24", "2001:db8::/32", or one address; bits behind the prefix are refused. */
-bool net_parse(const char *text, struct net *out);
-void net_format(char out[ADDR_TEXT_MAX], const struct net *net);
+bool network_parse(const char *text, struct network *out);
+void network_format(char out[ADDR_TEXT_MAX], const struct network *net);
 /* An IPv4-mapped address is in the networks of its IPv4 address. */
-bool net_has(const struct net *net, const struct addr *addr);
+bool network_has(const struct network *net, const struct addr *addr);
 
 /* ---- log ------------------------------------------------------------ */
 

@@ -90,6 +90,7 @@ struct route {               /* lives as long as its router */
 	char *name;          /* the identifier, without "*." */
 	char *owner;         /* where the TXT goes, after aliases */
 	char *zone;          /* that owner is in */
+	bool apex;           /* name is the apex of a zone, as far as was seen on the way */
 	struct strlist hops; /* owner names before the last; empty without an alias */
 	const struct conf_zone *settings;
 	const struct ns_set *servers; /* NULL with watch = provider or resolvers */
@@ -163,6 +164,12 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
  */
 void publish_retract(struct publish *publish, publish_done *done, void *arg);
 
+/*
+ * Frees a publish whose done came: what it holds stays as long as its lease lives. One whose done
+ * has not come is left to its publisher.
+ */
+void publish_forget(struct publish *publish); /* NULL is fine */
+
 /* Removes every row whose leases are dead; a failure of one zone does not keep the
  * others. removed: how many records went. */
 typedef void sweep_done(void *arg, const struct err *err, size_t removed);
@@ -188,8 +195,32 @@ struct watch;
 typedef void watch_done(void *arg, const struct err *err);
 struct watch *watch_start(const struct watch_args *args, watch_done *done, void *arg);
 void watch_cancel(struct watch *watch);
+/* One value is not waited for any more. */
+void watch_drop(struct watch *watch, const char *owner, const char *value);
+/* After a failure: whether every server that stands in its zone's way shows this owner. */
+bool watch_shows(const struct watch *watch, const char *owner);
 /* Borrowed; whole until watch_free/cancel: done does not free the watch. */
 const struct timeline *watch_timeline(const struct watch *watch, size_t *count);
+
+/* ---- watcher: those who wait for the same UPDATE watch together --------------------------- */
+
+/* What joins in one turn of the loop, as the requesters of one batch do, shares one watch:
+ * one server is asked once for all of them. */
+struct watcher;
+struct watcher_args {
+	struct world *world;
+	struct dns_client *dns;
+};
+struct watcher *watcher_new(const struct watcher_args *args); /* keeps what args names */
+void watcher_free(struct watcher *watcher);                   /* nobody is told */
+
+struct watch_join;
+/* Its item's route is kept. done as of watch_start; then, or by watch_leave, join is gone. */
+struct watch_join *watch_join(struct watcher *watcher, const struct publish_item *item,
+			      watch_done *done, void *arg);
+void watch_leave(struct watch_join *join); /* NULL is fine */
+/* The state of the zone's servers so far; empty before the first question. */
+const struct timeline *watch_join_timeline(const struct watch_join *join, size_t *count);
 
 /* ---- hold: route, publish and watch for one requester ---------------------------------- */
 

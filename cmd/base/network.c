@@ -34,11 +34,11 @@ static bool bit(const uint8_t *at, unsigned index)
 	return at[index / 8] >> (7 - index % 8) & 1;
 }
 
-bool net_parse(const char *text, struct net *out)
+bool network_parse(const char *text, struct network *out)
 {
 	char host[ADDR_TEXT_MAX];
 	const char *slash = strchr(text, '/');
-	struct net net;
+	struct network net;
 	uint64_t bits;
 	size_t len = slash ? (size_t)(slash - text) : strlen(text);
 
@@ -63,7 +63,7 @@ bool net_parse(const char *text, struct net *out)
 	return true;
 }
 
-void net_format(char out[ADDR_TEXT_MAX], const struct net *net)
+void network_format(char out[ADDR_TEXT_MAX], const struct network *net)
 {
 	size_t len;
 
@@ -74,7 +74,7 @@ void net_format(char out[ADDR_TEXT_MAX], const struct net *net)
 	}
 }
 
-bool net_has(const struct net *net, const struct addr *addr)
+bool network_has(const struct network *net, const struct addr *addr)
 {
 	struct addr plain = *addr;
 

@@ -4,12 +4,12 @@
 
 static bool has(const char *net_text, const char *addr_text)
 {
-	struct net net;
+	struct network net;
 	struct addr addr;
 
-	assert_true(net_parse(net_text, &net));
+	assert_true(network_parse(net_text, &net));
 	assert_true(addr_parse(addr_text, 80, &addr));
-	return net_has(&net, &addr);
+	return network_has(&net, &addr);
 }
 
 static void holds_what_shares_its_prefix(void **state)
@@ -48,11 +48,11 @@ static void refuses_what_is_no_network(void **state)
 					     "10.0.0.0:53",
 					     "[::1]:53/128",
 					     "fe80::1%1/64" };
-	struct net net;
+	struct network net;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		assert_false(net_parse(texts[i], &net));
+		assert_false(network_parse(texts[i], &net));
 	}
 }
 
@@ -60,12 +60,12 @@ static void formats_what_it_parses(void **state)
 {
 	static const char *const texts[] = { "10.2.0.0/16", "192.0.2.1", "2001:db8::/32", "::1" };
 	char text[ADDR_TEXT_MAX];
-	struct net net;
+	struct network net;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		assert_true(net_parse(texts[i], &net));
-		net_format(text, &net);
+		assert_true(network_parse(texts[i], &net));
+		network_format(text, &net);
 		assert_string_equal(text, texts[i]);
 	}
 }
