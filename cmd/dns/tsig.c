@@ -4,27 +4,6 @@
  */
 #include "tsig.h"
 
-/* RFC 8945 s.3: the error field of a TSIG record, which extends RCODEs. */
-enum tsig_error {
-	TSIG_NO_ERROR = 0,
-	TSIG_BADSIG = 16,
-	TSIG_BADKEY = 17,
-	TSIG_BADTIME = 18,
-	TSIG_BADTRUNC = 22
-};
-
-/* A TSIG record, decoded (s.4.2). */
-struct tsig_rr {
-	size_t start; /* where the signed message ends */
-	struct wire_name key_name, alg_name;
-	uint64_t time_s; /* 48 bits */
-	uint16_t fudge_s, original_id, error;
-	const uint8_t *mac;
-	size_t mac_len;
-	const uint8_t *other;
-	size_t other_len;
-};
-
 static void add_u48(struct buf *out, uint64_t value)
 {
 	buf_add_u16(out, (uint16_t)(value >> 32));
@@ -48,8 +27,7 @@ static bool add_canonical(struct buf *out, const char *name)
 	return true;
 }
 
-/* s.4.3.3: the variables behind the message in the digest. */
-static bool add_variables(struct buf *out, const struct tsig_key *key, const struct tsig_rr *rr)
+bool tsig_add_variables(struct buf *out, const struct tsig_key *key, const struct tsig_rr *rr)
 {
 	if (!add_canonical(out, key->name)) {
 		return false;
@@ -67,8 +45,7 @@ static bool add_variables(struct buf *out, const struct tsig_key *key, const str
 	return !out->overflow;
 }
 
-/* s.4.2; out has no RDLENGTH yet when this starts. */
-static bool append_record(struct buf *wire, const struct tsig_key *key, const struct tsig_rr *rr)
+bool tsig_append(struct buf *wire, const struct tsig_key *key, const struct tsig_rr *rr)
 {
 	const char *alg = tsig_alg_name(key->alg);
 	size_t alg_len = strlen(alg) + 2; /* one label and the root */
@@ -80,7 +57,7 @@ static bool append_record(struct buf *wire, const struct tsig_key *key, const st
 	buf_add_u16(wire, WIRE_TYPE_TSIG);
 	buf_add_u16(wire, WIRE_CLASS_ANY);
 	buf_add_u32(wire, 0);
-	buf_add_u16(wire, (uint16_t)(alg_len + 16 + rr->mac_len));
+	buf_add_u16(wire, (uint16_t)(alg_len + 16 + rr->mac_len + rr->other_len));
 	if (!add_canonical(wire, alg)) {
 		return false;
 	}
@@ -90,7 +67,8 @@ static bool append_record(struct buf *wire, const struct tsig_key *key, const st
 	buf_add(wire, rr->mac, rr->mac_len);
 	buf_add_u16(wire, rr->original_id);
 	buf_add_u16(wire, rr->error);
-	buf_add_u16(wire, 0);
+	buf_add_u16(wire, (uint16_t)rr->other_len);
+	buf_add(wire, rr->other, rr->other_len);
 	if (wire->overflow || wire->len > WIRE_MSG_MAX) {
 		return false;
 	}
@@ -99,7 +77,7 @@ static bool append_record(struct buf *wire, const struct tsig_key *key, const st
 	return true;
 }
 
-static void compute_mac(const struct tsig_key *key, const struct buf *digest, uint8_t out[MAC_MAX])
+void tsig_compute(const struct tsig_key *key, const struct buf *digest, uint8_t out[MAC_MAX])
 {
 	mac_of(
 		&(struct mac_input){
@@ -125,15 +103,15 @@ enum err_code tsig_sign(struct buf *wire, const struct tsig_key *key, int64_t no
 		goto out;
 	}
 	buf_add(&digest, wire->data, wire->len);
-	if (!add_variables(&digest, key, &rr)) {
+	if (!tsig_add_variables(&digest, key, &rr)) {
 		rc = err_set(err, ERR_CONFIG, key->name, "the TSIG key's name is no domain name");
 		goto out;
 	}
-	compute_mac(key, &digest, mac.mac);
+	tsig_compute(key, &digest, mac.mac);
 	rr.mac = mac.mac;
 	rr.mac_len = mac.len;
 	rr.original_id = wire_u16((const uint8_t *)wire->data);
-	if (!append_record(wire, key, &rr)) {
+	if (!tsig_append(wire, key, &rr)) {
 		rc = err_set(err, ERR_LIMIT, key->name,
 			     "the message and its signature are larger than a DNS message can be");
 		goto out;
@@ -172,10 +150,7 @@ static bool decode_rdata(const struct wire_rr *from, struct tsig_rr *out)
 	return len - pos == out->other_len;
 }
 
-enum found { FOUND_TSIG, FOUND_NONE, FOUND_BROKEN };
-
-/* s.5.1: exactly one, the last record of the additional section. */
-static enum found find_tsig(const uint8_t *wire, size_t len, struct tsig_rr *out)
+enum tsig_found tsig_find(const uint8_t *wire, size_t len, struct tsig_rr *out)
 {
 	struct wire_header header;
 	struct wire_rr rr = { .type = 0 };
@@ -183,38 +158,38 @@ static enum found find_tsig(const uint8_t *wire, size_t len, struct tsig_rr *out
 	size_t records;
 
 	if (!wire_header_read(wire, len, &header)) {
-		return FOUND_BROKEN;
+		return TSIG_BROKEN;
 	}
 	for (size_t i = 0; i < header.count[0]; i++) {
 		struct wire_name name;
 
 		if (!wire_name_read(wire, len, &pos, &name) || len - pos < 4) {
-			return FOUND_BROKEN;
+			return TSIG_BROKEN;
 		}
 		pos += 4;
 	}
 	records = (size_t)header.count[1] + header.count[2] + header.count[3];
 	for (size_t i = 0; i < records; i++) {
 		if (rr.type == WIRE_TYPE_TSIG || !wire_rr_read(wire, len, &pos, &rr)) {
-			return FOUND_BROKEN;
+			return TSIG_BROKEN;
 		}
 	}
 	if (pos != len) {
-		return FOUND_BROKEN;
+		return TSIG_BROKEN;
 	}
 	if (rr.type != WIRE_TYPE_TSIG) {
-		return FOUND_NONE;
+		return TSIG_ABSENT;
 	}
 	out->start = rr.start;
 	out->key_name = rr.owner;
 	if (header.count[3] == 0 || rr.class != WIRE_CLASS_ANY || rr.ttl != 0 ||
 	    !decode_rdata(&rr, out)) {
-		return FOUND_BROKEN;
+		return TSIG_BROKEN;
 	}
-	return FOUND_TSIG;
+	return TSIG_FOUND;
 }
 
-static bool same_name(const struct wire_name *wire, const char *text)
+bool tsig_same_name(const struct wire_name *wire, const char *text)
 {
 	struct wire_name other;
 
@@ -235,8 +210,8 @@ static bool mac_matches(const uint8_t *wire, const struct tsig_rr *rr, const str
 	buf_add(&digest, wire, rr->start);
 	wire_set_u16((uint8_t *)digest.data + at, rr->original_id);
 	wire_set_u16((uint8_t *)digest.data + at + 10, wire_u16(wire + 10) - 1);
-	if (add_variables(&digest, key, rr)) {
-		compute_mac(key, &digest, expected);
+	if (tsig_add_variables(&digest, key, rr)) {
+		tsig_compute(key, &digest, expected);
 		same = equal_constant_time(expected, rr->mac, mac_len(key->alg));
 	}
 	buf_clear(&digest);
@@ -347,17 +322,17 @@ enum err_code tsig_verify_reply(const struct tsig_reply *reply, const struct tsi
 	struct tsig_rr rr;
 
 	*hopeless = false;
-	switch (find_tsig(reply->wire, reply->len, &rr)) {
-	case FOUND_BROKEN:
+	switch (tsig_find(reply->wire, reply->len, &rr)) {
+	case TSIG_BROKEN:
 		return err_set(err, ERR_PROTOCOL, "",
 			       "the reply is malformed, or its TSIG record is not alone and last");
-	case FOUND_NONE:
+	case TSIG_ABSENT:
 		return unsigned_reply(reply->wire, key, err);
-	case FOUND_TSIG:
+	case TSIG_FOUND:
 		break;
 	}
-	if (!same_name(&rr.key_name, key->name) ||
-	    !same_name(&rr.alg_name, tsig_alg_name(key->alg))) {
+	if (!tsig_same_name(&rr.key_name, key->name) ||
+	    !tsig_same_name(&rr.alg_name, tsig_alg_name(key->alg))) {
 		return err_set(err, ERR_PROTOCOL, "",
 			       "the reply is signed by another key or algorithm than %s (%s)",
 			       key->name, tsig_alg_name(key->alg));

@@ -26,6 +26,7 @@ struct real_world {
 	struct http_client *http;
 	struct handles handles;   /* what world_real_run waits for */
 	struct handles abandoned; /* cancelled children that have not died yet */
+	struct handles closing;   /* closed HTTP listeners with answers still due */
 	struct due_timers due;    /* without delay, in the order of their start */
 	struct event *due_event;
 	uint64_t due_started; /* how many there ever were */
@@ -71,6 +72,23 @@ void real_stream_close(struct world_stream *stream);
 struct world_child *real_spawn_start(struct world *world, const struct spawn_request *request,
 				     world_spawn_done *done, void *arg);
 void real_spawn_cancel(struct world_child *child);
+
+/* Of a connection that was made to us; nothing is read until real_stream_accept. Takes fd. */
+struct world_stream *stream_of_fd(struct world *world, int fd, const struct addr *peer);
+void real_stream_accept(struct world_stream *stream, world_stream_cb *cb, void *arg);
+
+struct world_listener *real_dgram_listen(struct world *world, const struct listen_at *at,
+					 world_dgram_serve *serve, void *arg, struct err *err);
+void real_dgram_reply(struct world_listener *listener, const struct dgram_from *to,
+		      const void *data, size_t len);
+struct world_listener *real_stream_listen(struct world *world, const struct listen_at *at,
+					  world_stream_serve *serve, void *arg, struct err *err);
+struct world_listener *real_http_listen(struct world *world, const struct http_listen *args,
+					struct err *err);
+void real_listener_close(struct world_listener *listener);
+struct addr real_listener_addr(const struct world_listener *listener);
+void listeners_reap(struct real_world *world);
+void listeners_drop(struct real_world *world);
 
 void signals_free(struct real_world *world);
 

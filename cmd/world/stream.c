@@ -1,5 +1,5 @@
 /*
- * TCP connections that we open.
+ * TCP connections that we open; those that are made to us begin OPEN.
  *
  *   stream_open -> OPENING -> OPEN -> ENDED
  *                     |                 ^
@@ -231,6 +231,27 @@ struct world_stream *real_stream_open(struct world *world, const struct addr *pe
 		event_add(stream->writable, NULL);
 	}
 	return stream;
+}
+
+struct world_stream *stream_of_fd(struct world *world, int fd, const struct addr *peer)
+{
+	struct world_stream *stream = xcalloc(1, sizeof(*stream));
+
+	stream->peer = *peer;
+	stream->state = STREAM_OPEN;
+	stream->fd = fd;
+	buf_init(&stream->out, WRITE_BUFFER_MAX);
+	handle_add(real(world), &stream->handle, drop_stream);
+	stream->readable = new_event(real(world), fd, EV_READ | EV_PERSIST, on_readable, stream);
+	stream->writable = new_event(real(world), fd, EV_WRITE | EV_PERSIST, on_writable, stream);
+	return stream;
+}
+
+void real_stream_accept(struct world_stream *stream, world_stream_cb *cb, void *arg)
+{
+	stream->cb = cb;
+	stream->arg = arg;
+	event_add(stream->readable, NULL);
 }
 
 /* Moves what waits to the front, so that the maximum counts only that. */

@@ -127,6 +127,18 @@ static const struct world_ops ops = {
 	.http_cancel = real_http_cancel,
 	.spawn_start = real_spawn_start,
 	.spawn_cancel = real_spawn_cancel,
+	.http_listen = real_http_listen,
+	.dgram_listen = real_dgram_listen,
+	.stream_listen = real_stream_listen,
+	.listener_close = real_listener_close,
+	.listener_addr = real_listener_addr,
+	.dgram_reply = real_dgram_reply,
+	.stream_accept = real_stream_accept,
+	.exchange_reply = http_exchange_reply,
+	.exchange_stream = http_exchange_stream,
+	.exchange_part = http_exchange_part,
+	.exchange_end = http_exchange_end,
+	.exchange_on_gone = http_exchange_on_gone,
 	.has_route = real_has_route,
 };
 
@@ -189,6 +201,7 @@ struct world *world_real_new(struct err *err)
 	world->scratch = xmalloc(SCRATCH_LEN);
 	TAILQ_INIT(&world->handles);
 	TAILQ_INIT(&world->abandoned);
+	TAILQ_INIT(&world->closing);
 	timers_init(world);
 	return &world->world;
 }
@@ -212,6 +225,7 @@ void world_real_free(struct world *world)
 	http_client_free(self->http);
 	drop_all(&self->handles);
 	drop_all(&self->abandoned);
+	listeners_drop(self);
 	signals_free(self);
 	free_event(self->due_event);
 	event_base_free(self->base);
@@ -223,11 +237,13 @@ void world_real_run(struct world *world)
 {
 	struct real_world *self = real(world);
 
-	while (!self->stopped && (!TAILQ_EMPTY(&self->handles) || http_client_busy(self->http))) {
+	while (!self->stopped && (!TAILQ_EMPTY(&self->handles) || !TAILQ_EMPTY(&self->closing) ||
+				  http_client_busy(self->http))) {
 		if (event_base_loop(self->base, EVLOOP_ONCE) < 0) {
 			log_error("the event loop failed: %s", strerror(errno));
 			break;
 		}
+		listeners_reap(self);
 	}
 	self->stopped = false;
 }
