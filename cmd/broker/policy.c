@@ -235,6 +235,14 @@ enum policy_rule policy_judge(const struct policy_client *client,
 			      "the value is no digest of a key authorization: 43 characters of "
 			      "base64url");
 	}
+	if (!question->name) {
+		/* Nobody knows whose challenge it is but who listed it. */
+		return strlist_has(&grant->targets, question->owner)
+			       ? POLICY_GRANTED
+			       : refuse(POLICY_UNGRANTED, client, err,
+					"this client may not publish at \"%s\"; list it in targets",
+					question->owner);
+	}
 	rule = policy_name(client, question->name, err);
 	if (rule == POLICY_GRANTED && question->owner) {
 		rule = judge_owner(client, question, err);

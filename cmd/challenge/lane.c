@@ -134,6 +134,21 @@ static void report(struct lane *lane, const struct provider_change *change)
 	}
 }
 
+static void report_batch(struct lane *lane)
+{
+	const struct publisher_args *args = &lane->publisher->args;
+	struct progress progress = {
+		.kind = PROGRESS_BATCH,
+		.zone = lane->zone,
+		.text = lane->use->name,
+		.count = lane->slice.count,
+	};
+
+	if (args->progress) {
+		args->progress(args->progress_arg, &progress);
+	}
+}
+
 static bool surely_not_done(const struct err *result)
 {
 	return result->code == ERR_DENIED || result->code == ERR_CONFIG ||
@@ -204,6 +219,7 @@ static void apply_slice(struct lane *lane)
 		.changes = lane->batch_changes + lane->applied,
 		.count = max > 0 && left > max ? max : left,
 	};
+	report_batch(lane);
 	lane->operation = lane->use->provider->apply_start(lane->use->instance, &lane->slice,
 							   on_applied, lane);
 }

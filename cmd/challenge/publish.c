@@ -252,7 +252,7 @@ void publish_retract(struct publish *publish, publish_done *done, void *arg)
 
 void publish_forget(struct publish *publish)
 {
-	if (publish && publish->settled) {
+	if (publish && publish->settled && !publish->retracting) {
 		publish_free(publish);
 	}
 }

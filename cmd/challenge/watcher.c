@@ -12,6 +12,8 @@ struct watch_join {
 	char *value;
 	watch_done *done;
 	void *arg;
+	world_fire *changed; /* NULL: nobody looks */
+	void *changed_arg;
 	bool passed;
 	struct watch_join *prev, *next; /* in its group */
 };
@@ -115,6 +117,24 @@ static void on_watched(void *arg, const struct err *err)
 	group_free(group);
 }
 
+static void on_progress(void *arg, const struct progress *progress)
+{
+	struct watch_group *group = arg;
+
+	(void)progress;
+	for (struct watch_join *join = group->members; join; join = join->next) {
+		if (join->changed) {
+			join->changed(join->changed_arg);
+		}
+	}
+}
+
+void watch_join_on_change(struct watch_join *join, world_fire *changed, void *arg)
+{
+	join->changed = changed;
+	join->changed_arg = arg;
+}
+
 static void on_begin(void *arg)
 {
 	struct watch_group *group = arg;
@@ -133,6 +153,8 @@ static void on_begin(void *arg)
 			.dns = watcher->args.dns,
 			.items = items,
 			.count = count,
+			.progress = on_progress,
+			.progress_arg = group,
 		},
 		on_watched, group);
 	free(items);

@@ -565,6 +565,9 @@ static enum err_code check_proof(const struct subject *subject, const struct con
 	if (strcmp(client->auth, "unix") == 0 && client->user == NULL && client->group == NULL) {
 		return refuse(subject, "auth", NULL, "\"unix\" needs user or group beside it");
 	}
+	if (strcmp(client->auth, "network") == 0 && client->networks.count == 0) {
+		return refuse(subject, "auth", NULL, "\"network\" needs networks beside it");
+	}
 	return ERR_NONE;
 }
 

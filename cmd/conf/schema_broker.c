@@ -117,7 +117,7 @@ static char *read_sha256(const char *text)
 static const struct setting_form form_sha256 = {
 	read_sha256,
 	"a SHA-256",
-	"its 64 hexadecimal digits, as `dns01 token new --config` prints them",
+	"its 64 hexadecimal digits, as `printf %s TOKEN | sha256sum` prints them",
 };
 
 static char *read_broker(const char *text)
@@ -228,10 +228,10 @@ static const struct setting client_rows[] = {
 	{ .name = "auth",
 	  .type = SETTING_ENUM,
 	  .fallback = "token",
-	  .choices = "token|mtls|tsig|unix",
+	  .choices = "token|mtls|tsig|unix|network",
 	  AT(auth),
-	  .help = "How it proves itself: a token, a certificate, a TSIG key, or its user on this "
-		  "host." },
+	  .help = "How it proves itself: a token, a certificate, a TSIG key, its user on this "
+		  "host, or (for clients that can show nothing) where it comes from." },
 	{ .name = "token_sha256",
 	  .type = SETTING_STRINGS,
 	  .fallback = "",

@@ -37,6 +37,12 @@ int verb_status(int argc, char **argv);
 int verb_providers(int argc, char **argv);
 int verb_config(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
+int verb_serve(int argc, char **argv);
+int verb_client(int argc, char **argv);
+int verb_token(int argc, char **argv);
+int verb_policy(int argc, char **argv);
+int verb_alias(int argc, char **argv);
+int verb_backup(int argc, char **argv);
 
 /* ---- options --------------------------------------------------------------- */
 
@@ -66,7 +72,10 @@ enum option_id {
 	OPT_NAME,
 	OPT_KEY,
 	OPT_PROFILE,
-	OPT_PROXY
+	OPT_PROXY,
+	OPT_EXPIRES,
+	OPT_AS,
+	OPT_FOR
 };
 
 struct options {
@@ -81,6 +90,7 @@ struct options {
 	struct strlist email, set, resolver, server;
 	const char *provider, *zone, *quorum, *settle, *deadline, *alias, *watch, *view, *proxy;
 	const char *name, *key, *profile;
+	const char *expires, *as, *for_name;
 	char **names; /* what follows the options */
 	int name_count;
 };
@@ -90,6 +100,9 @@ enum option_group {
 	OPTIONS_CA = 2,
 	OPTIONS_DNS = 4,
 	OPTIONS_CERT = 8,
+	OPTIONS_SET = 32,
+	OPTIONS_TOKEN = 64,
+	OPTIONS_VIEW = 128,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 

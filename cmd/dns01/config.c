@@ -131,12 +131,9 @@ static void print_counts(const struct conf *conf, bool as_json)
 		const char *what;
 		size_t count;
 	} counts[] = {
-		{ "account", conf->account_count },
-		{ "provider", conf->provider_count },
-		{ "zone", conf->zone_count },
-		{ "certificate", conf->certificate_count },
-		{ "listener", conf->listener_count },
-		{ "client", conf->client_count },
+		{ "account", conf->account_count },   { "provider", conf->provider_count },
+		{ "zone", conf->zone_count },         { "certificate", conf->certificate_count },
+		{ "listener", conf->listener_count }, { "client", conf->client_count },
 		{ "broker", conf->broker_count },
 	};
 	const char *path = conf->path ? conf->path : "standard input";

@@ -30,6 +30,13 @@ static const struct option_row rows[] = {
 	{ OPT_PROVIDER, "provider", "TYPE", OPTIONS_DNS,
 	  "provider type that publishes all names (`dns01 providers` lists them)" },
 	{ OPT_SET, "set", "KEY=VALUE", OPTIONS_DNS, "setting of that provider; may be repeated" },
+	{ OPT_SET, "set", "KEY=VALUE", OPTIONS_SET,
+	  "what the client may: a setting of clients in dns01.conf(5), lists with commas" },
+	{ OPT_EXPIRES, "expires", "TIME", OPTIONS_TOKEN,
+	  "how long the token lives (default: ever)" },
+	{ OPT_AS, "as", "KIND", OPTIONS_TOKEN, "api (default), httpreq, acmedns or tsig" },
+	{ OPT_FOR, "for", "NAME", OPTIONS_TOKEN, "with --as acmedns: the name that it is for" },
+	{ OPT_VIEW, "view", "VIEW", OPTIONS_VIEW, "view of a split horizon" },
 	{ OPT_ZONE, "zone", "ZONE", OPTIONS_DNS, "the zone, instead of finding it" },
 	{ OPT_RESOLVER, "resolver", "ADDR|URL", OPTIONS_DNS,
 	  "resolver for discovery, address or https:// URL; may be repeated" },
@@ -85,7 +92,8 @@ static const char **text_of(struct options *options, int id)
 		{ OPT_ALIAS, &options->alias },     { OPT_WATCH, &options->watch },
 		{ OPT_VIEW, &options->view },       { OPT_PROXY, &options->proxy },
 		{ OPT_NAME, &options->name },       { OPT_KEY, &options->key },
-		{ OPT_PROFILE, &options->profile },
+		{ OPT_PROFILE, &options->profile }, { OPT_EXPIRES, &options->expires },
+		{ OPT_AS, &options->as },           { OPT_FOR, &options->for_name },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {

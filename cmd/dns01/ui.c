@@ -150,6 +150,8 @@ static void describe(const struct progress *progress, enum row_kind *kind, char 
 		snprintf(text, ROW_TEXT_MAX, "published by %s: %s", progress->text,
 			 progress->value);
 		break;
+	case PROGRESS_BATCH:
+		break;
 	case PROGRESS_RETRACTED:
 		snprintf(text, ROW_TEXT_MAX, "removed by %s: %s", progress->text, progress->value);
 		break;
@@ -176,7 +178,7 @@ void ui_event(void *arg, const struct issue_event *event)
 	enum row_kind kind;
 	char key[ROW_TEXT_MAX], text[ROW_TEXT_MAX];
 
-	if (ui->silent) {
+	if (ui->silent || (event->progress && event->progress->kind == PROGRESS_BATCH)) {
 		return;
 	}
 	ui->at_us = event->at_us;

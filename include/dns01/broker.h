@@ -69,4 +69,39 @@ size_t policy_share(size_t others);
 /* Whether a client of the configuration other than but has a name below name: its name, or NULL. */
 const char *policy_other_below(const struct conf *conf, const char *name, const char *but);
 
+/* A client of the store as the configuration's are; NULL with err. Gives. */
+struct conf_client *broker_client_of_row(const struct client_row *row, struct err *err);
+
+/* ---- the daemon ---------------------------------------------------------------------------- */
+
+struct broker;
+
+struct broker_args {
+	struct world *world;
+	struct dns_client *dns;
+	struct journal *journal;
+	struct clients *clients;
+	const char *state; /* the state folder */
+	struct conf *conf; /* taken */
+	/* Where to listen at if the service manager opened it already: the descriptor, else -1. */
+	int (*inherited)(const struct listen_at *at, int type);
+};
+
+/* Keeps what args names. Opens the listeners of the configuration, and serves nothing yet. */
+enum err_code broker_new(const struct broker_args *args, struct broker **out,
+			 struct err *err) MUST_CHECK;
+/* Takes up what earlier runs hold, sweeps what nobody does, and serves. journal and clients may
+ * be set late, when privileges were dropped. */
+enum err_code broker_start(struct broker *broker, struct journal *journal, struct clients *clients,
+			   struct err *err) MUST_CHECK;
+/* Clients, zones and providers from now on; requests that are under way keep what they began
+ * with. Takes conf. Certificates are read again. */
+enum err_code broker_reload(struct broker *broker, struct conf *conf, struct err *err) MUST_CHECK;
+/* Takes no more requests; those that wait are refused and their values leave; what clients were
+ * told is there stays until its lease ends. done: once, from the loop. */
+void broker_stop(struct broker *broker, void (*done)(void *arg), void *arg);
+void broker_free(struct broker *broker);
+/* "https 127.0.0.1:8443 (api, httpreq)": a line for each listener; gives. */
+char *broker_describe(const struct broker *broker);
+
 #endif

@@ -46,6 +46,7 @@ enum progress_kind {
 	PROGRESS_PUBLISHED, /* owner, zone, value, text: the provider's name */
 	PROGRESS_SERVER,    /* timeline: a server's state changed */
 	PROGRESS_RETRACTED, /* owner, zone, value, text: the provider's name */
+	PROGRESS_BATCH,     /* zone, count: so many changes go to the provider, text, at once */
 	PROGRESS_NOTE       /* text: something odd that does not stop the work */
 };
 
@@ -57,6 +58,7 @@ struct progress {
 	const char *value;
 	const char *text;
 	const struct timeline *timeline;
+	size_t count;
 };
 typedef void progress_fn(void *arg, const struct progress *progress);
 
@@ -219,6 +221,8 @@ struct watch_join;
 struct watch_join *watch_join(struct watcher *watcher, const struct publish_item *item,
 			      watch_done *done, void *arg);
 void watch_leave(struct watch_join *join); /* NULL is fine */
+/* changed: a server of some zone of the watch changed its state; NULL ends that. */
+void watch_join_on_change(struct watch_join *join, world_fire *changed, void *arg);
 /* The state of the zone's servers so far; empty before the first question. */
 const struct timeline *watch_join_timeline(const struct watch_join *join, size_t *count);
 

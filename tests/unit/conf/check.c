@@ -210,7 +210,7 @@ static const struct bad bad[] = {
 	  "t.conf:1: clients[0].user: it belongs to auth = \"unix\", this client's is \"token\"" },
 	{ "clients = ( { name = \"c\"; token_sha256 = [ \"abc\" ]; } );",
 	  "t.conf:1: clients[0].token_sha256: \"abc\" is not a SHA-256; write its 64 hexadecimal "
-	  "digits, as `dns01 token new --config` prints them" },
+	  "digits, as `printf %s TOKEN | sha256sum` prints them" },
 	{ "clients = ( { name = \"c\"; }, { name = \"c\"; } );",
 	  "t.conf:1: clients[1].name: \"c\" is another client at t.conf:1; each needs its own" },
 	{ PROVIDER "zones = ( { suffix = \"a.b\"; providers = [ \"p\" ];\n"

@@ -1,0 +1,733 @@
+/*
+ * door_api: dns01's own protocol, on HTTP and JSON; contrib/api/openapi.yaml describes it.
+ *
+ *   POST   /v1/challenges              publish; one, or a list of them that goes out together
+ *   GET    /v1/challenges              one's own; all, for the roles read and admin
+ *   GET    /v1/challenges/ID           one, at once or (?wait=visible) when it is decided
+ *   GET    /v1/challenges/ID/events    its states and its name servers as they change
+ *   DELETE /v1/challenges/ID           retract; DELETE /v1/challenges?name=&value= too
+ *   POST   /v1/check                   whether one might, and where it would go
+ *   GET    /v1/grant                   what one may do
+ */
+#include "internal.h"
+
+#define BATCH_MAX 200
+
+enum wait_for { WAIT_NO, WAIT_PUBLISHED, WAIT_VISIBLE };
+
+/* One claim of a request that waits. */
+struct part {
+	struct call *call;
+	struct claim *claim; /* NULL: it was refused, or has ended */
+	struct claim_watcher watcher;
+	struct json *answer; /* once it is settled, or has ended */
+	int status;
+	enum policy_rule rule; /* why it was refused at once */
+};
+
+/* One request that waits, or a stream of events. */
+struct call {
+	struct broker *broker;
+	struct world_exchange *exchange;
+	enum wait_for wait;
+	struct part *parts;
+	size_t count;
+	bool list;   /* answered as a list */
+	bool opened; /* it made its claims: they leave when its client does */
+	bool events;
+	struct world_timer *patience;
+	struct world_timer *answer_due;
+	char *client;
+	struct call *prev, *next;
+};
+
+/* ---- a claim as JSON ---------------------------------------------------------------------- */
+
+static struct json *server_json(const struct timeline *timeline, int64_t started_us)
+{
+	struct json *object = json_object();
+	char address[ADDR_TEXT_MAX];
+
+	json_set_str(object, "server", timeline->server);
+	if (timeline->addr.len > 0) {
+		addr_format(address, &timeline->addr, DNS_PORT);
+		json_set_str(object, "address", address);
+	}
+	json_set_str(object, "state", server_state_name(timeline->state));
+	json_set_int(object, "questions", timeline->questions);
+	json_set_str(object, "said", timeline->said);
+	if (timeline->seen_us > 0) {
+		json_set_int(object, "seen_ms", (timeline->seen_us - started_us) / 1000);
+	}
+	return object;
+}
+
+static struct json *claim_json(const struct claim *claim)
+{
+	struct json *object = json_object();
+	struct json *servers;
+	const struct timeline *timeline;
+	char when[32];
+	size_t count;
+
+	json_set_str(object, "id", claim->id);
+	json_set_str(object, "client", claim->client);
+	json_set_str(object, "state", claim_state_name(claim->state));
+	json_set_str(object, "name", claim->name);
+	json_set_str(object, "owner", claim->owner);
+	json_set_str(object, "value", claim->value);
+	json_set_str(object, "view", claim->view);
+	json_set_str(object, "zone", claim->zone);
+	if (claim->expires_at > 0) {
+		time_format(when, claim->expires_at);
+		json_set_str(object, "expires_at", when);
+	}
+	if (claim->published_us > 0) {
+		json_set_int(object, "published_ms",
+			     (claim->published_us - claim->started_us) / 1000);
+	}
+	if (claim->visible_us > 0) {
+		json_set_int(object, "visible_ms", (claim->visible_us - claim->started_us) / 1000);
+	}
+	timeline = claim_timeline(claim, &count);
+	if (count > 0) {
+		servers = json_array();
+		for (size_t i = 0; i < count; i++) {
+			if (strcmp(timeline[i].zone, claim->zone) == 0) {
+				json_add(servers, server_json(&timeline[i], claim->started_us));
+			}
+		}
+		json_set(object, "servers", servers);
+	}
+	if (claim->err) {
+		json_set(object, "error", err_json(claim->rule, claim->err));
+	}
+	return object;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+
+static struct call *call_new(struct visit *visit, size_t count)
+{
+	struct broker *broker = visit->broker;
+	struct call *call = xcalloc(1, sizeof(*call));
+
+	call->broker = broker;
+	call->exchange = visit->exchange;
+	call->parts = xcalloc(count + 1, sizeof(*call->parts));
+	call->count = count;
+	call->client = xstrdup(visit->who->grant->name);
+	call->next = broker->calls;
+	if (call->next) {
+		call->next->prev = call;
+	}
+	broker->calls = call;
+	return call;
+}
+
+static void call_free(struct call *call)
+{
+	for (size_t i = 0; i < call->count; i++) {
+		if (call->parts[i].claim) {
+			claim_unwatch(call->parts[i].claim, &call->parts[i].watcher);
+		}
+		json_free(call->parts[i].answer);
+	}
+	world_timer_cancel(call->broker->world, call->patience);
+	world_timer_cancel(call->broker->world, call->answer_due);
+	if (call->prev) {
+		call->prev->next = call->next;
+	} else {
+		call->broker->calls = call->next;
+	}
+	if (call->next) {
+		call->next->prev = call->prev;
+	}
+	free(call->parts);
+	free(call->client);
+	free(call);
+}
+
+static void part_settle(struct part *part, int status)
+{
+	if (part->claim && !part->answer) {
+		part->answer = claim_json(part->claim);
+		part->status = status;
+	}
+	if (part->claim) {
+		claim_unwatch(part->claim, &part->watcher);
+		part->claim = NULL;
+	}
+}
+
+static bool is_settled(const struct part *part)
+{
+	return part->answer != NULL;
+}
+
+/* What stands for all: the worst. */
+static void call_answer(struct call *call)
+{
+	struct broker *broker = call->broker;
+	struct world_exchange *exchange = call->exchange;
+	struct json *body, *list;
+	int status = 0;
+
+	for (size_t i = 0; i < call->count; i++) {
+		status = call->parts[i].status > status ? call->parts[i].status : status;
+	}
+	if (call->list) {
+		list = json_array();
+		for (size_t i = 0; i < call->count; i++) {
+			json_add(list, call->parts[i].answer);
+			call->parts[i].answer = NULL;
+		}
+		body = json_object();
+		json_set(body, "challenges", list);
+	} else {
+		body = call->parts[0].answer;
+		call->parts[0].answer = NULL;
+	}
+	call_free(call);
+	answer_json(broker, exchange, status, body);
+}
+
+static void on_answer_due(void *arg)
+{
+	struct call *call = arg;
+
+	call->answer_due = NULL;
+	call_answer(call);
+}
+
+/* The answer goes from the loop: claims may still be telling others. */
+static void look(struct call *call)
+{
+	for (size_t i = 0; i < call->count; i++) {
+		if (!is_settled(&call->parts[i])) {
+			return;
+		}
+	}
+	if (!call->answer_due) {
+		call->answer_due = world_timer_start(call->broker->world, 0, on_answer_due, call);
+	}
+}
+
+static bool is_far_enough(const struct claim *claim, enum wait_for wait)
+{
+	if (claim->state == CLAIM_VISIBLE || claim->state == CLAIM_DEFERRED) {
+		return true;
+	}
+	if (wait == WAIT_NO) {
+		return claim->state == CLAIM_PUBLISHING || claim->state == CLAIM_WATCHING;
+	}
+	return wait == WAIT_PUBLISHED && claim->state == CLAIM_WATCHING;
+}
+
+static void on_claim(void *arg, const struct claim *claim)
+{
+	struct part *part = arg;
+	struct call *call = part->call;
+
+	if (claim->state == CLAIM_FAILED) {
+		part_settle(part, status_of_err(claim->rule, claim->err));
+	} else if (claim->state == CLAIM_LEAVING) {
+		part_settle(part, 409); /* retracted, or asked for again meanwhile */
+	} else if (is_far_enough(claim, call->wait)) {
+		part_settle(part, claim->state == CLAIM_VISIBLE ? 200 : 202);
+	} else {
+		return;
+	}
+	look(call);
+}
+
+/* The client left before its answer: nobody would remove what it asked for. */
+static void on_gone(void *arg)
+{
+	struct call *call = arg;
+	struct broker *broker = call->broker;
+	struct world_exchange *exchange = call->exchange;
+	bool leave = call->opened && call->wait != WAIT_NO;
+	struct strlist ids = { 0 };
+
+	for (size_t i = 0; i < call->count && leave; i++) {
+		if (call->parts[i].claim) {
+			strlist_add(&ids, call->parts[i].claim->id);
+		}
+	}
+	call_free(call);
+	broker->world->ops->exchange_end(exchange);
+	for (size_t i = 0; i < ids.count; i++) {
+		struct claim *claim = claim_find(broker, ids.item[i]);
+
+		if (claim) {
+			claim_leave(claim);
+		}
+	}
+	strlist_clear(&ids);
+}
+
+/* Patience is over: who asked for the value is told that it is not there in time, and it is
+ * withdrawn; who only looked is told how far it is. */
+static void on_patience_over(void *arg)
+{
+	struct call *call = arg;
+
+	call->patience = NULL;
+	for (size_t i = 0; i < call->count; i++) {
+		struct part *part = &call->parts[i];
+		struct claim *claim = part->claim;
+
+		if (claim && !is_settled(part)) {
+			part_settle(part, call->opened ? 504 : 202);
+			if (call->opened) {
+				claim_leave(claim);
+			}
+		}
+	}
+	look(call);
+}
+
+static void begin_waiting(struct call *call, int64_t patience_ms)
+{
+	call->broker->world->ops->exchange_on_gone(call->exchange, on_gone, call);
+	if (call->wait != WAIT_NO) {
+		call->patience = world_timer_start(call->broker->world, patience_ms * 1000,
+						   on_patience_over, call);
+	}
+	look(call);
+}
+
+/* ---- asking for challenges ----------------------------------------------------------------------- */
+
+static bool read_wait(const char *text, enum wait_for *out)
+{
+	static const char *const words[] = {
+		[WAIT_NO] = "no", [WAIT_PUBLISHED] = "published", [WAIT_VISIBLE] = "visible"
+	};
+
+	for (size_t i = 0; text && i < ARRAY_LEN(words); i++) {
+		if (strcmp(words[i], text) == 0) {
+			*out = (enum wait_for)i;
+			return true;
+		}
+	}
+	*out = WAIT_NO;
+	return !text;
+}
+
+static enum err_code open_one(struct visit *visit, const struct json *asked, struct part *part,
+			      struct err *err)
+{
+	struct claim_request request = {
+		.door = "api",
+		.name = json_str(asked, "name"),
+		.owner = json_str(asked, "owner"),
+		.value = json_str(asked, "value"),
+		.view = json_str(asked, "view"),
+		.defer = json_bool(asked, "defer", false),
+		.rule = &part->rule,
+	};
+	if ((!request.name) == (!request.owner) || !request.value) {
+		return err_set(err, ERR_USAGE, "",
+			       "a challenge has a name (or the owner name), and a value: "
+			       "{\"name\": \"www.example.com\", \"value\": \"...\"}");
+	}
+	request.who = identity_hold(visit->who);
+	part->claim = claim_open(visit->broker, &request, err);
+	if (!part->claim) {
+		return err->code;
+	}
+	part->watcher = (struct claim_watcher){ .changed = on_claim, .arg = part };
+	claim_watch(part->claim, &part->watcher);
+	return ERR_NONE;
+}
+
+static void refuse_part(struct part *part, const struct err *err)
+{
+	part->answer = json_object();
+	part->status = status_of_err(part->rule, err);
+	json_set_str(part->answer, "state", "failed");
+	json_set(part->answer, "error", err_json(part->rule, err));
+}
+
+static void post_challenges(struct visit *visit, const struct json *body)
+{
+	const struct json *list = json_get(body, "challenges");
+	size_t count = list ? json_len(list) : 1;
+	struct call *call;
+	struct err err;
+	enum wait_for wait;
+
+	if (!read_wait(json_str(body, "wait"), &wait) || count == 0 || count > BATCH_MAX) {
+		err_set(&err, ERR_USAGE, "",
+			"write from 1 to %d challenges, and wait as \"no\", \"published\" or "
+			"\"visible\"",
+			BATCH_MAX);
+		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+		return;
+	}
+	call = call_new(visit, count);
+	call->list = list != NULL;
+	call->wait = wait;
+	call->opened = true;
+	for (size_t i = 0; i < count; i++) {
+		struct part *part = &call->parts[i];
+
+		part->call = call;
+		if (open_one(visit, list ? json_at(list, i) : body, part, &err) != ERR_NONE) {
+			if (!call->list) {
+				struct broker *broker = visit->broker;
+				enum policy_rule rule = part->rule;
+
+				call_free(call);
+				answer_err(broker, visit->exchange, rule, &err);
+				return;
+			}
+			refuse_part(part, &err);
+		}
+	}
+	begin_waiting(call, visit->who->grant->wait_ms);
+}
+
+/* ---- looking at them --------------------------------------------------------------------------------- */
+
+static bool sees_all(const struct identity *who)
+{
+	return strcmp(who->grant->role, "read") == 0 || strcmp(who->grant->role, "admin") == 0;
+}
+
+static bool may_remove_all(const struct identity *who)
+{
+	return strcmp(who->grant->role, "admin") == 0;
+}
+
+/* Gives the text of a query's member, or NULL. */
+static char *query_get(const struct visit *visit, const char *key)
+{
+	const char *at = visit->request->query;
+	size_t key_len = strlen(key);
+
+	while (*at) {
+		size_t len = strcspn(at, "&");
+
+		if (len > key_len && strncmp(at, key, key_len) == 0 && at[key_len] == '=') {
+			return xstrndup(at + key_len + 1, len - key_len - 1);
+		}
+		at += len + (at[len] == '&');
+	}
+	return NULL;
+}
+
+static void add_claim(void *arg, struct claim *claim)
+{
+	if (claim->state != CLAIM_LEAVING) {
+		json_add(arg, claim_json(claim));
+	}
+}
+
+static void list_challenges(struct visit *visit)
+{
+	struct json *body = json_object();
+	struct json *list = json_array();
+
+	claim_for_each(visit->broker, sees_all(visit->who) ? NULL : visit->who->grant->name,
+		       add_claim, list);
+	json_set(body, "challenges", list);
+	answer_json(visit->broker, visit->exchange, 200, body);
+}
+
+static void not_found(struct visit *visit)
+{
+	struct err err;
+
+	err_set(&err, ERR_NOT_FOUND, "", "there is no such challenge of this client");
+	answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+}
+
+static void get_challenge(struct visit *visit, struct claim *claim)
+{
+	struct call *call;
+	char *wait = query_get(visit, "wait");
+	enum wait_for wait_for;
+	bool known = read_wait(wait, &wait_for);
+
+	free(wait);
+	if (!known) {
+		struct err err;
+
+		err_set(&err, ERR_USAGE, "", "wait is \"no\", \"published\" or \"visible\"");
+		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+		return;
+	}
+	if (wait_for == WAIT_NO || claim->state == CLAIM_FAILED) {
+		answer_json(visit->broker, visit->exchange, 200, claim_json(claim));
+		return;
+	}
+	call = call_new(visit, 1);
+	call->wait = wait_for;
+	call->parts[0] = (struct part){ .call = call, .claim = claim };
+	call->parts[0].watcher =
+		(struct claim_watcher){ .changed = on_claim, .arg = &call->parts[0] };
+	claim_watch(claim, &call->parts[0].watcher);
+	if (is_far_enough(claim, wait_for)) {
+		on_claim(&call->parts[0], claim);
+	}
+	begin_waiting(call, visit->who->grant->wait_ms);
+}
+
+/* ---- events (text/event-stream) -------------------------------------------------------------------------- */
+
+static void send_event(struct call *call, const struct claim *claim)
+{
+	struct json *object = claim_json(claim);
+	char *text = json_dump(object);
+	char *event = xasprintf("event: %s\ndata: %s\n\n", claim_state_name(claim->state), text);
+
+	call->broker->world->ops->exchange_part(call->exchange, event, strlen(event));
+	free(event);
+	free(text);
+	json_free(object);
+}
+
+static void on_events_over(void *arg)
+{
+	struct call *call = arg;
+	struct broker *broker = call->broker;
+	struct world_exchange *exchange = call->exchange;
+
+	call->answer_due = NULL;
+	call_free(call);
+	broker->world->ops->exchange_end(exchange);
+}
+
+static bool is_over(const struct claim *claim)
+{
+	return claim->state == CLAIM_VISIBLE || claim->state == CLAIM_FAILED ||
+	       claim->state == CLAIM_LEAVING || claim->state == CLAIM_DEFERRED;
+}
+
+static void on_event(void *arg, const struct claim *claim)
+{
+	struct part *part = arg;
+	struct call *call = part->call;
+
+	send_event(call, claim);
+	if (is_over(claim)) {
+		claim_unwatch(part->claim, &part->watcher);
+		part->claim = NULL;
+		call->answer_due = world_timer_start(call->broker->world, 0, on_events_over, call);
+	}
+}
+
+static void get_events(struct visit *visit, struct claim *claim)
+{
+	struct http_header headers[] = {
+		{ "Content-Type", "text/event-stream" },
+		{ "Cache-Control", "no-store" },
+	};
+	struct call *call = call_new(visit, 1);
+	struct part *part = &call->parts[0];
+
+	call->events = true;
+	*part = (struct part){ .call = call, .claim = claim };
+	part->watcher = (struct claim_watcher){ .changed = on_event, .arg = part };
+	claim_watch(claim, &part->watcher);
+	call->broker->world->ops->exchange_on_gone(call->exchange, on_gone, call);
+	call->broker->world->ops->exchange_stream(call->exchange,
+						  &(struct http_answer_out){
+							  .status = 200,
+							  .headers = headers,
+							  .header_count = ARRAY_LEN(headers),
+						  });
+	on_event(part, claim);
+}
+
+/* ---- removing ------------------------------------------------------------------------------------------------ */
+
+static void answer_removed(struct visit *visit, size_t count)
+{
+	struct json *body = json_object();
+
+	json_set_int(body, "removed", (int64_t)count);
+	answer_json(visit->broker, visit->exchange, 200, body);
+}
+
+static void delete_matching(struct visit *visit)
+{
+	char *name = query_get(visit, "name"), *value = query_get(visit, "value");
+	char parsed[NAME_TEXT_MAX];
+	struct err err;
+
+	if (name && name_parse(name, parsed, &err) != ERR_NONE) {
+		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+	} else if (!name && !value) {
+		err_set(&err, ERR_USAGE, "", "say which: ?name=NAME, &value=VALUE, or both");
+		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+	} else {
+		answer_removed(visit, claim_leave_matching(visit->broker, visit->who->grant->name,
+							   name ? name_base(parsed) : NULL, value));
+	}
+	free(name);
+	free(value);
+}
+
+/* ---- what one may ------------------------------------------------------------------------------------------------ */
+
+static void get_grant(struct visit *visit)
+{
+	const struct conf_client *grant = visit->who->grant;
+	struct json *body = json_object();
+
+	json_set_str(body, "client", grant->name);
+	json_set_str(body, "credential", visit->who->credential);
+	json_set_str(body, "from", visit->who->from_text);
+	for (size_t i = 0; conf_client_row(i); i++) {
+		const struct setting *row = conf_client_row(i);
+		char *text = conf_client_get(grant, row);
+
+		json_set_str(body, row->name, text);
+		free(text);
+	}
+	answer_json(visit->broker, visit->exchange, 200, body);
+}
+
+/* Of the name alone: where its alias leads is asked when it is published. */
+static void post_check(struct visit *visit, const struct json *body)
+{
+	const struct policy_client client = identity_policy(visit->who);
+	const char *name = json_str(body, "name");
+	const char *view = json_str(body, "view");
+	struct policy_question question = {
+		.view = view ? view : visit->who->grant->views.item[0],
+		.value = json_str(body, "value"),
+	};
+	struct json *answer;
+	enum policy_rule rule;
+	char parsed[NAME_TEXT_MAX];
+	struct err err;
+
+	if (!name || name_parse(name, parsed, &err) != ERR_NONE) {
+		if (!name) {
+			err_set(&err, ERR_USAGE, "", "write {\"name\": \"www.example.com\"}");
+		}
+		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+		return;
+	}
+	question.name = name_base(parsed);
+	rule = policy_judge(&client, &question, &err);
+	answer = json_object();
+	json_set_bool(answer, "granted", rule == POLICY_GRANTED);
+	json_set_str(answer, "name", question.name);
+	json_set_str(answer, "view", question.view);
+	if (rule != POLICY_GRANTED) {
+		json_set(answer, "error", err_json(rule, &err));
+	}
+	answer_json(visit->broker, visit->exchange, 200, answer);
+}
+
+/* ---- paths ------------------------------------------------------------------------------------------------------ */
+
+static void with_body(struct visit *visit, void (*serve)(struct visit *visit, const struct json *))
+{
+	struct json *body = NULL;
+	struct err err;
+
+	if (json_parse(visit->request->body, visit->request->body_len, &body, &err) != ERR_NONE) {
+		err_subject(&err, "request body");
+		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+		return;
+	}
+	serve(visit, body);
+	json_free(body);
+}
+
+static void wrong_method(struct visit *visit)
+{
+	struct json *body = json_object();
+	struct json *error = json_object();
+
+	json_set_str(error, "code", "usage");
+	json_set_str(error, "text", "this path is not for that method");
+	json_set(body, "error", error);
+	answer_json(visit->broker, visit->exchange, 405, body);
+}
+
+static void serve_one(struct visit *visit, const char *id)
+{
+	const char *slash = strchr(id, '/');
+	bool events = slash && strcmp(slash, "/events") == 0;
+	char *bare = xstrndup(id, slash ? (size_t)(slash - id) : strlen(id));
+	struct claim *claim = slash && !events ? NULL : claim_find(visit->broker, bare);
+	bool mine = claim && strcmp(claim->client, visit->who->grant->name) == 0;
+	const char *method = visit->request->method;
+
+	free(bare);
+	if (!claim || (!mine && !sees_all(visit->who)) ||
+	    (strcmp(method, "DELETE") == 0 && !mine && !may_remove_all(visit->who))) {
+		not_found(visit);
+	} else if (strcmp(method, "DELETE") == 0 && !events) {
+		claim_leave(claim);
+		answer_removed(visit, 1);
+	} else if (strcmp(method, "GET") != 0) {
+		wrong_method(visit);
+	} else if (events) {
+		get_events(visit, claim);
+	} else {
+		get_challenge(visit, claim);
+	}
+}
+
+static void serve_known(struct visit *visit)
+{
+	const char *path = visit->request->path + strlen("/v1/");
+	const char *method = visit->request->method;
+	bool get = strcmp(method, "GET") == 0, post = strcmp(method, "POST") == 0;
+
+	if (strcmp(path, "challenges") == 0 && post) {
+		with_body(visit, post_challenges);
+	} else if (strcmp(path, "challenges") == 0 && get) {
+		list_challenges(visit);
+	} else if (strcmp(path, "challenges") == 0 && strcmp(method, "DELETE") == 0) {
+		delete_matching(visit);
+	} else if (strncmp(path, "challenges/", 11) == 0) {
+		serve_one(visit, path + 11);
+	} else if (strcmp(path, "check") == 0 && post) {
+		with_body(visit, post_check);
+	} else if (strcmp(path, "grant") == 0 && get) {
+		get_grant(visit);
+	} else {
+		wrong_method(visit);
+	}
+}
+
+bool door_api(struct visit *visit)
+{
+	static const char *const paths[] = { "/v1/challenges", "/v1/check", "/v1/grant" };
+	bool known = strncmp(visit->request->path, "/v1/challenges/", 15) == 0;
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(paths) && !known; i++) {
+		known = strcmp(visit->request->path, paths[i]) == 0;
+	}
+	if (!known) {
+		return false;
+	}
+	if (!visit_identify(visit, &err)) {
+		struct json *body = json_object();
+
+		audit_unknown(visit, "api", &err);
+		json_set(body, "error", err_json(POLICY_GRANTED, &err));
+		answer_json(visit->broker, visit->exchange, 401, body);
+		return true;
+	}
+	serve_known(visit);
+	return true;
+}
+
+void api_cancel_all(struct broker *broker)
+{
+	while (broker->calls) {
+		call_free(broker->calls);
+	}
+}

@@ -1,0 +1,219 @@
+/* http: what the doors on HTTP share: who asks, what is answered, and which door it is. */
+#include "internal.h"
+
+const char *visit_header(const struct visit *visit, const char *name)
+{
+	for (size_t i = 0; i < visit->request->header_count; i++) {
+		if (strcmp(visit->request->headers[i].name, name) == 0) {
+			return visit->request->headers[i].value;
+		}
+	}
+	return NULL;
+}
+
+/* ---- answers ------------------------------------------------------------------------- */
+
+void answer_text(struct broker *broker, struct world_exchange *exchange, int status,
+		 const char *type, const char *text)
+{
+	struct http_header headers[] = {
+		{ "Content-Type", type },
+		{ "Cache-Control", "no-store" },
+	};
+
+	broker->world->ops->exchange_reply(exchange, &(struct http_answer_out){
+							     .status = status,
+							     .headers = headers,
+							     .header_count = ARRAY_LEN(headers),
+							     .body = text,
+							     .body_len = strlen(text),
+						     });
+}
+
+void answer_json(struct broker *broker, struct world_exchange *exchange, int status,
+		 struct json *body)
+{
+	char *text = json_dump(body);
+	char *line = xasprintf("%s\n", text);
+
+	answer_text(broker, exchange, status, "application/json", line);
+	free(line);
+	free(text);
+	json_free(body);
+}
+
+int status_of_err(enum policy_rule rule, const struct err *err)
+{
+	if (rule != POLICY_GRANTED) {
+		return 403;
+	}
+	switch (err->code) {
+	case ERR_USAGE:
+	case ERR_PROTOCOL:
+		return 400;
+	case ERR_NOT_FOUND:
+		return 404;
+	case ERR_LIMIT:
+		return 429;
+	case ERR_IO: /* a full disk, most often: nothing is published that cannot be journalled */
+	case ERR_BUSY:
+	case ERR_CANCELED:
+		return 503;
+	case ERR_TIMEOUT:
+		return 504;
+	case ERR_NETWORK:
+	case ERR_DNS:
+	case ERR_DENIED: /* by the DNS server: our own refusals have a rule */
+		return 502;
+	default:
+		return 500;
+	}
+}
+
+struct json *err_json(enum policy_rule rule, const struct err *err)
+{
+	struct json *object = json_object();
+	char *sentence = err_format(err);
+
+	json_set_str(object, "code", err_code_name(err->code));
+	json_set_str(object, "rule", rule != POLICY_GRANTED ? policy_rule_name(rule) : NULL);
+	json_set_str(object, "text", sentence);
+	if (err->retry_after_s > 0) {
+		json_set_int(object, "retry_after_s", err->retry_after_s);
+	}
+	free(sentence);
+	return object;
+}
+
+void answer_err(struct broker *broker, struct world_exchange *exchange, enum policy_rule rule,
+		const struct err *err)
+{
+	struct json *object = json_object();
+	char *text, retry[24];
+	struct http_header headers[] = {
+		{ "Content-Type", "application/json" },
+		{ "Cache-Control", "no-store" },
+		{ "Retry-After", retry },
+	};
+
+	snprintf(retry, sizeof(retry), "%lld", (long long)err->retry_after_s);
+	json_set(object, "error", err_json(rule, err));
+	text = json_dump(object);
+	broker->world->ops->exchange_reply(exchange,
+					   &(struct http_answer_out){
+						   .status = status_of_err(rule, err),
+						   .headers = headers,
+						   .header_count = err->retry_after_s > 0 ? 3 : 2,
+						   .body = text,
+						   .body_len = strlen(text),
+					   });
+	free(text);
+	json_free(object);
+}
+
+/* ---- who asks --------------------------------------------------------------------------- */
+
+bool visit_identify(struct visit *visit, struct err *err)
+{
+	struct proof proof = {
+		.peer = visit->request->peer,
+		.authorization = visit_header(visit, "authorization"),
+		.forwarded = visit_header(visit, "x-forwarded-for"),
+		.trusted_proxies = &visit->listener->trusted_proxies,
+		.user = visit_header(visit, "x-api-user"),
+		.password = visit_header(visit, "x-api-key"),
+	};
+
+	return visit->who || identify(visit->broker, &proof, &visit->who, err) == ERR_NONE;
+}
+
+void audit_unknown(const struct visit *visit, const char *door, const struct err *err)
+{
+	char from[ADDR_TEXT_MAX];
+	struct addr addr = visit->request->peer->addr;
+
+	if (addr.len > 0) {
+		addr_set_port(&addr, 0);
+		addr_format(from, &addr, 0);
+	} else {
+		snprintf(from, sizeof(from), "uid %u", (unsigned)visit->request->peer->uid);
+	}
+	metrics_count(visit->broker, door, OUTCOME_REFUSED);
+	audit_write(visit->broker, &(struct audit){
+					   .door = door,
+					   .action = "identify",
+					   .client = err->subject[0] ? err->subject : NULL,
+					   .from = from,
+					   .verdict = "refused",
+					   .reason = "unknown",
+					   .text = err->text,
+				   });
+}
+
+/* ---- which door --------------------------------------------------------------------------- */
+
+static bool door_metrics(struct visit *visit)
+{
+	char *text;
+
+	if (strcmp(visit->request->path, "/metrics") != 0) {
+		return false;
+	}
+	text = metrics_text(visit->broker);
+	answer_text(visit->broker, visit->exchange, 200, "text/plain; version=0.0.4", text);
+	free(text);
+	return true;
+}
+
+static const struct {
+	const char *name;
+	bool (*serve)(struct visit *visit);
+} doors[] = {
+	{ "api", door_api },
+	{ "httpreq", door_httpreq },
+	{ "acmedns", door_acmedns },
+	{ "metrics", door_metrics },
+};
+
+static bool serve_health(struct visit *visit)
+{
+	const struct broker *broker = visit->broker;
+	bool well = broker->ready && !broker->stopping;
+
+	if (strcmp(visit->request->path, "/healthz") != 0) {
+		return false;
+	}
+	answer_text(visit->broker, visit->exchange, well ? 200 : 503, "text/plain",
+		    well               ? "ok\n"
+		    : broker->stopping ? "stopping\n"
+				       : "starting\n");
+	return true;
+}
+
+void broker_serve_http(void *arg, struct world_exchange *exchange,
+		       const struct http_incoming *request)
+{
+	struct listener *listener = arg;
+	struct visit visit = {
+		.broker = listener->broker,
+		.exchange = exchange,
+		.request = request,
+		.listener = listener->settings,
+	};
+	char *open_here;
+	struct err err;
+	bool served = serve_health(&visit);
+
+	for (size_t i = 0; i < ARRAY_LEN(doors) && !served; i++) {
+		served = strlist_has(&listener->settings->doors, doors[i].name) &&
+			 doors[i].serve(&visit);
+	}
+	identity_free(visit.who);
+	if (!served) {
+		open_here = strlist_join(&listener->settings->doors, ", ");
+		err_set(&err, ERR_NOT_FOUND, "", "there is no such path; the doors open here: %s",
+			open_here);
+		answer_err(listener->broker, exchange, POLICY_GRANTED, &err);
+		free(open_here);
+	}
+}

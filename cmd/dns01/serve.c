@@ -1,0 +1,210 @@
+/*
+ * dns01 serve: the broker as a daemon.
+ *
+ *   configuration, keys, listeners (as root, perhaps) -> the user of the configuration -> state,
+ *   journal, clients -> READY -> SIGTERM or SIGINT: STOPPING -> over
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+
+#include "dns01/broker.h"
+
+#define FLUSH_US ((int64_t)2 * 1000000) /* for the last answers */
+
+struct serve_run {
+	struct options options;
+	struct world *world;
+	struct dns_client *dns;
+	struct journal *journal;
+	struct clients *clients;
+	struct broker *broker;
+	char *state;
+	struct world_timer *flush;
+	int signals;
+	int status;
+};
+
+static void fail(struct serve_run *run, const struct err *err)
+{
+	cli_print_error(err, run->options.json);
+	run->status = err_exit_status(err->code);
+}
+
+/* ---- privileges ----------------------------------------------------------------------- */
+
+/* From root to the user of the configuration; anyone else stays who he is. */
+static enum err_code drop_privileges(const struct conf *conf, struct err *err)
+{
+	const struct passwd *user;
+
+	if (geteuid() != 0 || strcmp(conf->user, "root") == 0) {
+		return ERR_NONE;
+	}
+	user = getpwnam(conf->user);
+	if (!user) {
+		return err_set(err, ERR_CONFIG, conf->user,
+			       "there is no such user to become after listening; make it (`useradd "
+			       "--system %s`), or name another with user = \"...\"",
+			       conf->user);
+	}
+	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+	    setuid(user->pw_uid) != 0) {
+		return err_set(err, ERR_IO, conf->user, "cannot become that user: %s",
+			       strerror(errno));
+	}
+	return ERR_NONE;
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
+
+static void on_flushed(void *arg)
+{
+	struct serve_run *run = arg;
+
+	run->flush = NULL;
+	world_real_stop(run->world);
+}
+
+/* What clients are still to be told goes out with the loop's last turns. */
+static void on_stopped(void *arg)
+{
+	struct serve_run *run = arg;
+
+	broker_free(run->broker);
+	run->broker = NULL;
+	dns_client_free(run->dns);
+	run->dns = NULL;
+	run->flush = world_timer_start(run->world, FLUSH_US, on_flushed, run);
+}
+
+static void reload(struct serve_run *run)
+{
+	struct conf *conf = NULL;
+	struct err err;
+	enum err_code code = cli_conf(&run->options, &conf, &err);
+
+	world_real_notify("RELOADING=1");
+	if (code == ERR_NONE) {
+		code = broker_reload(run->broker, conf, &err);
+	}
+	if (code == ERR_NONE) {
+		fprintf(stderr, "dns01: the configuration was read again\n");
+	} else {
+		cli_print_error(&err, false);
+		fprintf(stderr, "dns01: the configuration in use stays\n");
+	}
+	world_real_notify("READY=1");
+}
+
+static void on_signal(void *arg, int signo)
+{
+	struct serve_run *run = arg;
+
+	if (signo == SIGHUP && run->signals == 0) {
+		reload(run);
+		return;
+	}
+	if (++run->signals > 1) {
+		_exit(128 + signo);
+	}
+	world_real_notify("STOPPING=1");
+	fprintf(stderr, "dns01: stopping (again to stop at once)\n");
+	broker_stop(run->broker, on_stopped, run);
+}
+
+/* ---- the beginning -------------------------------------------------------------------------- */
+
+static enum err_code open_state(struct serve_run *run, struct err *err)
+{
+	enum err_code code = state_open(run->state, err);
+
+	if (code == ERR_NONE) {
+		code = journal_open(run->world, run->state, &run->journal, err);
+	}
+	if (code == ERR_NONE) {
+		code = clients_open(run->state, &run->clients, err);
+	}
+	return code;
+}
+
+static enum err_code begin(struct serve_run *run, struct err *err)
+{
+	struct conf *conf = NULL;
+	struct conf *kept = NULL; /* the broker owns the other one */
+	enum err_code code = cli_conf(&run->options, &conf, err);
+	char *places;
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	code = cli_conf(&run->options, &kept, err);
+	run->world = code == ERR_NONE ? world_real_new(err) : NULL;
+	if (!run->world) {
+		conf_free(conf);
+		conf_free(kept);
+		return err->code;
+	}
+	run->state = xstrdup(kept->state);
+	run->dns = dns_client_new(run->world);
+	world_real_raise_limits();
+	code = broker_new(&(struct broker_args){ .world = run->world,
+						 .dns = run->dns,
+						 .state = run->state,
+						 .conf = conf,
+						 .inherited = world_real_inherited },
+			  &run->broker, err);
+	if (code == ERR_NONE) {
+		code = drop_privileges(kept, err);
+	}
+	if (code == ERR_NONE) {
+		code = open_state(run, err);
+	}
+	if (code == ERR_NONE) {
+		code = broker_start(run->broker, run->journal, run->clients, err);
+	}
+	conf_free(kept);
+	if (code == ERR_NONE) {
+		world_real_on_signal(run->world, on_signal, run);
+		places = broker_describe(run->broker);
+		fprintf(stderr, "dns01: listening\n%s", places);
+		free(places);
+		world_real_notify("READY=1");
+	}
+	return code;
+}
+
+int verb_serve(int argc, char **argv)
+{
+	struct serve_run run = { 0 };
+	struct err err;
+	enum err_code code = options_parse(&run.options, OPTIONS_COMMON, argc, argv, &err);
+
+	if (code == ERR_CANCELED) {
+		options_clear(&run.options);
+		return 0;
+	}
+	cli_log_setup(&run.options);
+	if (code == ERR_NONE) {
+		code = begin(&run, &err);
+	}
+	if (code == ERR_NONE) {
+		world_real_run(run.world);
+	} else {
+		fail(&run, &err);
+	}
+	broker_free(run.broker);
+	clients_close(run.clients);
+	journal_close(run.journal);
+	dns_client_free(run.dns);
+	if (run.world) {
+		world_timer_cancel(run.world, run.flush);
+	}
+	world_real_free(run.world);
+	free(run.state);
+	options_clear(&run.options);
+	return run.status;
+}
