@@ -16,8 +16,11 @@ struct store_run {
 
 static enum err_code open_store(struct store_run *run, struct err *err)
 {
-	enum err_code code = cli_conf(&run->options, &run->conf, err);
+	struct options of_conf = run->options; /* --set is about the client here */
+	enum err_code code;
 
+	of_conf.set = (struct strlist){ 0 };
+	code = cli_conf(&of_conf, &run->conf, err);
 	if (code == ERR_NONE) {
 		code = state_open(run->conf->state, err);
 	}

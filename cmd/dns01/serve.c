@@ -23,7 +23,6 @@ struct serve_run {
 	struct clients *clients;
 	struct broker *broker;
 	char *state;
-	struct world_timer *flush;
 	int signals;
 	int status;
 };
@@ -61,24 +60,11 @@ static enum err_code drop_privileges(const struct conf *conf, struct err *err)
 
 /* ---- the end ----------------------------------------------------------------------------- */
 
-static void on_flushed(void *arg)
-{
-	struct serve_run *run = arg;
-
-	run->flush = NULL;
-	world_real_stop(run->world);
-}
-
-/* What clients are still to be told goes out with the loop's last turns. */
 static void on_stopped(void *arg)
 {
 	struct serve_run *run = arg;
 
-	broker_free(run->broker);
-	run->broker = NULL;
-	dns_client_free(run->dns);
-	run->dns = NULL;
-	run->flush = world_timer_start(run->world, FLUSH_US, on_flushed, run);
+	world_real_stop(run->world);
 }
 
 static void reload(struct serve_run *run)
@@ -193,6 +179,7 @@ int verb_serve(int argc, char **argv)
 	}
 	if (code == ERR_NONE) {
 		world_real_run(run.world);
+		world_real_drain(run.world, FLUSH_US);
 	} else {
 		fail(&run, &err);
 	}
@@ -200,9 +187,6 @@ int verb_serve(int argc, char **argv)
 	clients_close(run.clients);
 	journal_close(run.journal);
 	dns_client_free(run.dns);
-	if (run.world) {
-		world_timer_cancel(run.world, run.flush);
-	}
 	world_real_free(run.world);
 	free(run.state);
 	options_clear(&run.options);

@@ -248,6 +248,31 @@ void world_real_run(struct world *world)
 	self->stopped = false;
 }
 
+static void on_drained(evutil_socket_t fd, short what, void *arg)
+{
+	bool *over = arg;
+
+	(void)fd;
+	(void)what;
+	*over = true;
+}
+
+void world_real_drain(struct world *world, int64_t at_most_us)
+{
+	struct real_world *self = real(world);
+	struct timeval at_most = timeval_of_us(at_most_us);
+	bool over = false;
+	struct event *deadline = new_event(self, -1, 0, on_drained, &over);
+
+	event_add(deadline, &at_most);
+	listeners_reap(self);
+	while (!over && !TAILQ_EMPTY(&self->closing)) {
+		event_base_loop(self->base, EVLOOP_ONCE);
+		listeners_reap(self);
+	}
+	event_free(deadline);
+}
+
 void world_real_stop(struct world *world)
 {
 	real(world)->stopped = true;

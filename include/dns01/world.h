@@ -299,6 +299,8 @@ void world_real_free(struct world *world);
 /* Runs until world_real_stop, or until nothing is left to wait for. */
 void world_real_run(struct world *world);
 void world_real_stop(struct world *world);
+/* After that: until the last answers of closed HTTP listeners went out, for at most so long. */
+void world_real_drain(struct world *world, int64_t at_most_us);
 /* signal_cb in the loop for SIGINT, SIGTERM and SIGHUP. */
 void world_real_on_signal(struct world *world, void (*signal_cb)(void *arg, int signo), void *arg);
 /* The descriptor that the service manager opened for that place (SOCK_STREAM or SOCK_DGRAM), or -1. */
