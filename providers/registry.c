@@ -1,10 +1,16 @@
 /* The providers that are built in: one row each, in the order people read them. */
 #include "dns01/provider.h"
 
+extern const struct provider provider_acmedns;
+extern const struct provider provider_broker;
+extern const struct provider provider_httpreq;
 extern const struct provider provider_rfc2136;
 
 static const struct provider *const providers[] = {
 	&provider_rfc2136,
+	&provider_broker,
+	&provider_httpreq,
+	&provider_acmedns,
 };
 
 const struct provider *provider_at(size_t index)

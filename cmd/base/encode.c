@@ -126,6 +126,21 @@ bool base64_decode_any(const char *text, size_t len, uint8_t *out, size_t max, s
 	return true;
 }
 
+char *base64_encode(const void *data, size_t len)
+{
+	size_t size = BASE64URL_LEN(len);
+	char *text = xmalloc(size + 2);
+
+	base64url_encode(text, size, data, len);
+	for (char *at = text; *at; at++) {
+		*at = (char)(*at == '-' ? '+' : *at == '_' ? '/' : *at);
+	}
+	while (strlen(text) % 4 != 0) {
+		memcpy(text + strlen(text), "=", 2);
+	}
+	return text;
+}
+
 bool base64url_is(const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {

@@ -198,9 +198,100 @@ static void client_unlink(struct claim *claim)
 	}
 }
 
+/* ---- groups ------------------------------------------------------------------------------ */
+
+static void publish(struct claim *claim);
+
+struct claim_group *claim_group_new(void)
+{
+	struct claim_group *group = xcalloc(1, sizeof(*group));
+
+	group->members = 1;
+	group->left = 1; /* whoever opens it */
+	return group;
+}
+
+static void group_drop(struct claim_group *group)
+{
+	if (--group->members == 0) {
+		free(group);
+	}
+}
+
+/* The caller is a member still. */
+static void group_arrive(struct claim_group *group)
+{
+	if (--group->left > 0) {
+		return;
+	}
+	while (group->ready) {
+		struct claim *claim = group->ready;
+
+		group->ready = claim->group_next;
+		claim->group = NULL;
+		group->members--;
+		publish(claim);
+	}
+}
+
+void claim_group_close(struct claim_group *group)
+{
+	group_arrive(group);
+	group_drop(group);
+}
+
+static void group_join(struct claim *claim, struct claim_group *group)
+{
+	claim->group = group;
+	if (group) {
+		group->members++;
+		group->left++;
+	}
+}
+
+/* It is authorized: published at once, or with the others. */
+static void group_ready(struct claim *claim)
+{
+	struct claim_group *group = claim->group;
+
+	if (!group) {
+		publish(claim);
+		return;
+	}
+	group->members++;
+	claim->group_next = group->ready;
+	group->ready = claim;
+	group_arrive(group);
+	group_drop(group);
+}
+
+/* It fails, or leaves, before it was published. */
+static void group_leave(struct claim *claim)
+{
+	struct claim_group *group = claim->group;
+	bool was_ready = false;
+
+	if (!group) {
+		return;
+	}
+	for (struct claim **at = &group->ready; *at && !was_ready; at = &(*at)->group_next) {
+		if (*at == claim) {
+			*at = claim->group_next;
+			was_ready = true;
+			break;
+		}
+	}
+	claim->group = NULL;
+	if (!was_ready) {
+		group_arrive(group);
+	}
+	group_drop(group);
+}
+
 /* Everything that could still call back. */
 static void quiet(struct claim *claim)
 {
+	group_leave(claim);
 	route_cancel(claim->routing);
 	watch_leave(claim->join);
 	journal_call_cancel(claim->revoking);
@@ -611,13 +702,12 @@ static enum err_code check_share(struct claim *claim, struct err *err)
 	return code;
 }
 
-static void publish(struct claim *claim, const struct route *route)
+static void publish(struct claim *claim)
 {
 	struct broker *broker = claim->broker;
 	int64_t lease_s = claim->who->grant->lease_ms / 1000;
-	struct publish_item item = { route, claim->value };
+	struct publish_item item = { claim->route, claim->value };
 
-	claim->route = route;
 	claim->expires_at = world_wall_s(broker->world) + lease_s;
 	arm_lease(claim, lease_s);
 	set_state(claim, CLAIM_PUBLISHING);
@@ -651,7 +741,8 @@ static void on_route(void *arg, const struct err *err, const struct route *route
 	claim->rule = authorize(claim, route, &refusal);
 	if (claim->rule == POLICY_GRANTED && check_share(claim, &refusal) == ERR_NONE) {
 		owner_link(claim);
-		publish(claim, route);
+		claim->route = route;
+		group_ready(claim);
 		return;
 	}
 	fail(claim, &refusal);
@@ -817,6 +908,7 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	claim->value = xstrdup(request->value);
 	claim->view = xstrdup(view);
 	claim->defer = request->defer;
+	group_join(claim, request->group);
 	claim->era = era_hold(who->generation);
 	claim->routing =
 		asked.is_final

@@ -148,11 +148,27 @@ static void call_free(struct call *call)
 	free(call);
 }
 
+static void add_reason(struct json *answer, enum err_code code, const char *text)
+{
+	struct err err;
+
+	err_set(&err, code, "", "%s", text);
+	json_set(answer, "error", err_json(POLICY_GRANTED, &err));
+}
+
 static void part_settle(struct part *part, int status)
 {
 	if (part->claim && !part->answer) {
 		part->answer = claim_json(part->claim);
 		part->status = status;
+		if (status == 409) {
+			add_reason(part->answer, ERR_CANCELED,
+				   "it was removed, or asked for again, meanwhile");
+		} else if (status == 504 && !part->claim->err) {
+			add_reason(part->answer, ERR_TIMEOUT,
+				   "it was not there in time, and was withdrawn (the client's "
+				   "`wait` is how long it may take)");
+		}
 	}
 	if (part->claim) {
 		claim_unwatch(part->claim, &part->watcher);
@@ -171,6 +187,7 @@ static void call_answer(struct call *call)
 	struct broker *broker = call->broker;
 	struct world_exchange *exchange = call->exchange;
 	struct json *body, *list;
+	int64_t retry_after_s;
 	int status = 0;
 
 	for (size_t i = 0; i < call->count; i++) {
@@ -188,8 +205,13 @@ static void call_answer(struct call *call)
 		body = call->parts[0].answer;
 		call->parts[0].answer = NULL;
 	}
+	retry_after_s = json_int(json_get(body, "error"), "retry_after_s", 0);
 	call_free(call);
-	answer_json(broker, exchange, status, body);
+	if (retry_after_s > 0) {
+		answer_later(broker, exchange, status, retry_after_s, body);
+	} else {
+		answer_json(broker, exchange, status, body);
+	}
 }
 
 static void on_answer_due(void *arg)
@@ -317,7 +339,7 @@ static bool read_wait(const char *text, enum wait_for *out)
 }
 
 static enum err_code open_one(struct visit *visit, const struct json *asked, struct part *part,
-			      struct err *err)
+			      struct claim_group *group, struct err *err)
 {
 	struct claim_request request = {
 		.door = "api",
@@ -327,6 +349,7 @@ static enum err_code open_one(struct visit *visit, const struct json *asked, str
 		.view = json_str(asked, "view"),
 		.defer = json_bool(asked, "defer", false),
 		.rule = &part->rule,
+		.group = group,
 	};
 	if ((!request.name) == (!request.owner) || !request.value) {
 		return err_set(err, ERR_USAGE, "",
@@ -351,6 +374,25 @@ static void refuse_part(struct part *part, const struct err *err)
 	json_set(part->answer, "error", err_json(part->rule, err));
 }
 
+/* All of them; what is refused at once has its answer. */
+static void open_all(struct visit *visit, struct call *call, const struct json *body)
+{
+	const struct json *list = json_get(body, "challenges");
+	struct claim_group *group = claim_group_new();
+	struct err err;
+
+	for (size_t i = 0; i < call->count; i++) {
+		struct part *part = &call->parts[i];
+
+		part->call = call;
+		if (open_one(visit, list ? json_at(list, i) : body, part, group, &err) !=
+		    ERR_NONE) {
+			refuse_part(part, &err);
+		}
+	}
+	claim_group_close(group);
+}
+
 static void post_challenges(struct visit *visit, const struct json *body)
 {
 	const struct json *list = json_get(body, "challenges");
@@ -371,22 +413,7 @@ static void post_challenges(struct visit *visit, const struct json *body)
 	call->list = list != NULL;
 	call->wait = wait;
 	call->opened = true;
-	for (size_t i = 0; i < count; i++) {
-		struct part *part = &call->parts[i];
-
-		part->call = call;
-		if (open_one(visit, list ? json_at(list, i) : body, part, &err) != ERR_NONE) {
-			if (!call->list) {
-				struct broker *broker = visit->broker;
-				enum policy_rule rule = part->rule;
-
-				call_free(call);
-				answer_err(broker, visit->exchange, rule, &err);
-				return;
-			}
-			refuse_part(part, &err);
-		}
-	}
+	open_all(visit, call, body);
 	begin_waiting(call, visit->who->grant->wait_ms);
 }
 
@@ -553,6 +580,26 @@ static void answer_removed(struct visit *visit, size_t count)
 	answer_json(visit->broker, visit->exchange, 200, body);
 }
 
+/* values: separated by commas, or NULL. */
+static size_t leave_all(struct visit *visit, const char *name, const char *values)
+{
+	const char *client = visit->who->grant->name;
+	size_t count = 0;
+
+	if (!values) {
+		return claim_leave_matching(visit->broker, client, name, NULL);
+	}
+	while (*values) {
+		size_t len = strcspn(values, ",");
+		char *value = xstrndup(values, len);
+
+		count += claim_leave_matching(visit->broker, client, name, value);
+		free(value);
+		values += len + (values[len] == ',');
+	}
+	return count;
+}
+
 static void delete_matching(struct visit *visit)
 {
 	char *name = query_get(visit, "name"), *value = query_get(visit, "value");
@@ -565,8 +612,7 @@ static void delete_matching(struct visit *visit)
 		err_set(&err, ERR_USAGE, "", "say which: ?name=NAME, &value=VALUE, or both");
 		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 	} else {
-		answer_removed(visit, claim_leave_matching(visit->broker, visit->who->grant->name,
-							   name ? name_base(parsed) : NULL, value));
+		answer_removed(visit, leave_all(visit, name ? name_base(parsed) : NULL, value));
 	}
 	free(name);
 	free(value);

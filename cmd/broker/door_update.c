@@ -519,7 +519,8 @@ static struct task *task_new(struct dns_door *door, const struct dns_from *from,
 	return task;
 }
 
-static void open_claim(struct task *task, const struct dns_request_rr *rr, struct identity *who)
+static void open_claim(struct task *task, const struct dns_request_rr *rr, struct identity *who,
+		       struct claim_group *group)
 {
 	struct task_part *part = &task->parts[task->count];
 	enum policy_rule rule = POLICY_GRANTED;
@@ -531,7 +532,8 @@ static void open_claim(struct task *task, const struct dns_request_rr *rr, struc
 							  .door = "update",
 							  .owner = rr->owner,
 							  .value = rr->txt,
-							  .rule = &rule },
+							  .rule = &rule,
+							  .group = group },
 				 &err);
 	if (!part->claim) {
 		task->rcode =
@@ -568,6 +570,7 @@ static void serve_update(struct dns_door *door, const struct dns_from *from, con
 			 struct dns_request *request)
 {
 	struct identity *who = NULL;
+	struct claim_group *group;
 	struct task *task;
 	struct err err;
 	unsigned rcode = DNS_REFUSED;
@@ -583,11 +586,13 @@ static void serve_update(struct dns_door *door, const struct dns_from *from, con
 		return;
 	}
 	task = task_new(door, from, wire, request);
+	group = claim_group_new();
 	for (size_t i = 0; i < request->update_count && task->rcode == DNS_NOERROR; i++) {
 		if (is_add(&request->update[i])) {
-			open_claim(task, &request->update[i], who);
+			open_claim(task, &request->update[i], who, group);
 		}
 	}
+	claim_group_close(group);
 	if (task->rcode == DNS_NOERROR) {
 		do_deletes(door, request, who);
 	}

@@ -85,30 +85,40 @@ struct json *err_json(enum policy_rule rule, const struct err *err)
 	return object;
 }
 
-void answer_err(struct broker *broker, struct world_exchange *exchange, enum policy_rule rule,
-		const struct err *err)
+void answer_later(struct broker *broker, struct world_exchange *exchange, int status,
+		  int64_t retry_after_s, struct json *body)
 {
-	struct json *object = json_object();
-	char *text, retry[24];
+	char *text = json_dump(body), retry[24];
 	struct http_header headers[] = {
 		{ "Content-Type", "application/json" },
 		{ "Cache-Control", "no-store" },
 		{ "Retry-After", retry },
 	};
 
-	snprintf(retry, sizeof(retry), "%lld", (long long)err->retry_after_s);
-	json_set(object, "error", err_json(rule, err));
-	text = json_dump(object);
-	broker->world->ops->exchange_reply(exchange,
-					   &(struct http_answer_out){
-						   .status = status_of_err(rule, err),
-						   .headers = headers,
-						   .header_count = err->retry_after_s > 0 ? 3 : 2,
-						   .body = text,
-						   .body_len = strlen(text),
-					   });
+	snprintf(retry, sizeof(retry), "%lld", (long long)retry_after_s);
+	broker->world->ops->exchange_reply(exchange, &(struct http_answer_out){
+							     .status = status,
+							     .headers = headers,
+							     .header_count = ARRAY_LEN(headers),
+							     .body = text,
+							     .body_len = strlen(text),
+						     });
 	free(text);
-	json_free(object);
+	json_free(body);
+}
+
+void answer_err(struct broker *broker, struct world_exchange *exchange, enum policy_rule rule,
+		const struct err *err)
+{
+	struct json *body = json_object();
+	int status = status_of_err(rule, err);
+
+	json_set(body, "error", err_json(rule, err));
+	if (err->retry_after_s > 0) {
+		answer_later(broker, exchange, status, err->retry_after_s, body);
+	} else {
+		answer_json(broker, exchange, status, body);
+	}
 }
 
 /* ---- who asks --------------------------------------------------------------------------- */

@@ -135,7 +135,20 @@ struct claim {
 	bool unwanted;                           /* free it as soon as may be */
 	struct claim *owner_prev, *owner_next;   /* of the same owner name */
 	struct claim *client_prev, *client_next; /* of the same client */
+	struct claim_group *group;               /* until it is published; NULL: alone */
+	struct claim *group_next;                /* among the group's ready ones */
 };
+
+/* Claims of one request: they are published in the same turn, thus in one change a zone, when the
+ * last of them is authorized or has failed. */
+struct claim_group {
+	size_t left;         /* still on their way */
+	size_t members;      /* claims that point here, and who opened it */
+	struct claim *ready; /* authorized */
+};
+struct claim_group *claim_group_new(void);
+/* No more will be opened with it: who made it lets go. */
+void claim_group_close(struct claim_group *group);
 
 struct claim_request {
 	struct identity *who; /* taken */
@@ -145,7 +158,8 @@ struct claim_request {
 	const char *value;
 	const char *view; /* NULL: the client's first */
 	bool defer;
-	enum policy_rule *rule; /* NULL, or where a refusal's rule goes */
+	enum policy_rule *rule;    /* NULL, or where a refusal's rule goes */
+	struct claim_group *group; /* NULL: alone */
 };
 
 /*
@@ -231,6 +245,9 @@ void answer_json(struct broker *broker, struct world_exchange *exchange, int sta
 		 struct json *body);
 void answer_text(struct broker *broker, struct world_exchange *exchange, int status,
 		 const char *type, const char *text);
+/* The same with Retry-After. */
+void answer_later(struct broker *broker, struct world_exchange *exchange, int status,
+		  int64_t retry_after_s, struct json *body);
 /* {"error": {...}} with the status that the error asks for. */
 void answer_err(struct broker *broker, struct world_exchange *exchange, enum policy_rule rule,
 		const struct err *err);

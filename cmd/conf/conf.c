@@ -184,6 +184,14 @@ struct conf_certificate *conf_add_certificate(struct conf *conf, const char *nam
 	return certificate;
 }
 
+struct conf_broker *conf_add_broker(struct conf *conf, const char *url)
+{
+	struct conf_broker *broker = group_add(conf, schema_list("brokers"));
+
+	broker->url = xstrdup(url);
+	return broker;
+}
+
 /* ---- finding ------------------------------------------------------------ */
 
 static bool same(const char *a, const char *b)

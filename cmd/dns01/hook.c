@@ -336,6 +336,47 @@ out:
 	return code;
 }
 
+/* A configured broker that cannot be reached is an error, never a silent way around it. True: the
+ * status is the hook's. */
+static bool run_remote(const struct hook_run *run, int argc, char **argv, int *status)
+{
+	struct options options = { 0 };
+	struct conf *conf = conf_new();
+	struct err err;
+	enum err_code code = ERR_NONE;
+	bool remote = hook_broker_of_environment(conf);
+
+	optind = 0;
+	code = options_parse(&options, OPTIONS_COMMON | OPTIONS_DNS | OPTIONS_IN_ORDER, argc, argv,
+			     &err);
+	if (code == ERR_NONE && !remote) {
+		struct conf *loaded = NULL;
+
+		/* What is wrong with it is told by who needs it. */
+		if (cli_conf(&options, &loaded, &err) == ERR_NONE && loaded->broker_count > 0) {
+			conf_free(conf);
+			conf = loaded;
+			remote = true;
+		} else {
+			conf_free(loaded);
+		}
+	} else if (code == ERR_NONE) {
+		code = conf_check(conf, provider_rows, &err);
+	}
+	if (code != ERR_NONE) {
+		cli_print_error(&err, false);
+		*status = err_exit_status(code);
+		remote = true;
+	} else if (remote) {
+		cli_log_setup(&options);
+		*status = hook_remote(&run->request, conf, &options);
+	}
+	conf_free(conf);
+	options_clear(&options);
+	optind = 0;
+	return remote;
+}
+
 static void end(struct hook_run *run)
 {
 	if (run->exit_timer) {
@@ -364,6 +405,10 @@ int verb_hook(int argc, char **argv)
 			cli_print_error(&err, false);
 			status = err_exit_status(code);
 		}
+		hook_request_clear(&run.request);
+		return status;
+	}
+	if (run_remote(&run, argc, argv, &status)) {
 		hook_request_clear(&run.request);
 		return status;
 	}

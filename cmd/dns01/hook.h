@@ -37,6 +37,13 @@ const struct hook_client *hook_client_find(const char *name); /* NULL: unknown *
 const struct hook_client *hook_client_at(size_t index);       /* NULL past the last */
 void hook_request_clear(struct hook_request *request);
 
+/* Through a broker: of DNS01_BROKER (URLs separated by blanks or commas) with
+ * DNS01_TOKEN_FILE, or of the configuration. */
+bool hook_broker_of_environment(struct conf *conf);
+/* Publishes or retracts there; gives the exit status. */
+int hook_remote(const struct hook_request *request, const struct conf *conf,
+		const struct options *options);
+
 int verb_hook(int argc, char **argv);
 
 #endif

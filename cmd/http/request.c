@@ -251,6 +251,15 @@ static enum err_code set_options(struct world_http *http, const struct http_requ
 	if (code == ERR_NONE) {
 		code = set_roots(http, request, err);
 	}
+	if (code == ERR_NONE && request->unix_path) {
+		code = set_str(http->easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_path, err);
+	}
+	if (code == ERR_NONE && request->cert_file) {
+		code = set_str(http->easy, CURLOPT_SSLCERT, request->cert_file, err);
+	}
+	if (code == ERR_NONE && request->key_file) {
+		code = set_str(http->easy, CURLOPT_SSLKEY, request->key_file, err);
+	}
 	if (code == ERR_NONE) {
 		code = set_proxy(http, request, plain, err);
 	}
@@ -425,7 +434,8 @@ enum err_code http_prepare(struct world_http *http, const struct http_request *r
 		code = set_headers(http, request, err);
 	}
 	if (code == ERR_NONE) {
-		*key = xasprintf("%s://%s:%s", url.scheme, url.host, url.port);
+		*key = xasprintf("%s://%s:%s%s", url.scheme, url.host, url.port,
+				 request->unix_path ? request->unix_path : "");
 	}
 out:
 	url_clear(&url);

@@ -155,6 +155,7 @@ struct conf_account *conf_add_account(struct conf *conf, const char *name);
 struct conf_provider *conf_add_provider(struct conf *conf, const char *name, const char *type);
 struct conf_zone *conf_add_zone(struct conf *conf, const char *suffix);
 struct conf_certificate *conf_add_certificate(struct conf *conf, const char *name);
+struct conf_broker *conf_add_broker(struct conf *conf, const char *url);
 /* What conf_load checks after reading: references, ranges, provider settings;
  * every value becomes canonical, every file's path absolute. */
 enum err_code conf_check(struct conf *conf, conf_provider_rows *rows, struct err *err) MUST_CHECK;

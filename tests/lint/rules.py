@@ -15,7 +15,7 @@ COLUMNS_MAX = 100
 LAYERS = (
     ("base", "world.h", "setting", "idn"),
     ("json", "crypto", "conf", "dns", "http", "world"),
-    ("store", "acme", "provider", "providers"),
+    ("store", "acme", "provider", "rest", "remote", "providers"),
     ("challenge",),
     ("issue", "broker"),
     ("dns01",),

@@ -1,0 +1,249 @@
+"""Hosts that publish through the broker: hooks, dns01 issue, and providers."""
+
+import os
+import signal
+
+from testbed import Behind, OwnCa, dnswire, namespace, wait_until
+from testbed.bed import TOP
+from testbed.broker import Broker, digest
+from testbed.config import account, certificate, write_config, zone
+
+NAME = "_acme-challenge.example.com"
+NAMES = ("example.com", "*.example.com")
+HOOKS = os.path.join(TOP, "contrib", "hooks")
+WEB = {"name": "web", "names": ["example.com", "www.example.com"],
+       "under": ["example.com"], "wildcard": True}
+
+
+class Host:
+    """A host without a DNS credential, and without a configuration."""
+
+    def __init__(self, bed, *, secondaries=("bind",), **client):
+        self.bed = bed
+        self.site = bed.site(secondaries=secondaries)
+        self.broker = Broker(bed, self.site, [dict(WEB, **client)]).start()
+        os.makedirs(f"{bed.dir}/bin", exist_ok=True)
+        os.symlink(bed.tool("dns01"), f"{bed.dir}/bin/dns01")
+        self.env = {"DNS01_BROKER": self.broker.url(),
+                    "DNS01_TOKEN_FILE": self.broker.token_file("web"),
+                    "PATH": f"{bed.dir}/bin:{os.environ['PATH']}:/usr/sbin"}
+
+    def start(self, argv, **env):
+        return self.bed.start(argv, env={**self.env, **env}, name="client")
+
+    def run(self, argv, **env):
+        return self.start(argv, **env).wait(120)
+
+    def hook(self, *arguments, **env):
+        return self.run([self.bed.tool("dns01"), "hook", *arguments], **env)
+
+    def shown(self, owner=NAME):
+        return sorted(dnswire.txt_values(self.site.address, owner))
+
+    def end(self):
+        wait_until(lambda: not self.shown(), "the values leave")
+        self.broker.stop().assert_ok()
+        self.site.assert_clean()
+
+
+def issued(bed, pebble, path):
+    found = bed.certificate(path)
+    assert found.names == sorted(NAMES), found.names
+    found.assert_chains_to(pebble.issuing_root())
+
+
+def test_certbot_hook_sends_its_run_in_one_update(bed):
+    host = Host(bed, secondaries=("bind", Behind("bind", lag_s=2)))
+    pebble = bed.pebble()
+    wire = bed.watch_wire()
+    folders = [f"--{part}-dir={bed.dir}/certbot/{part}"
+               for part in ("config", "work", "logs")]
+    domains = [word for name in NAMES for word in ("-d", name)]
+    host.run(
+        [bed.tool("certbot"), "certonly", "-n", "--agree-tos",
+         "--register-unsafely-without-email", "--server", pebble.directory,
+         "--manual", "--preferred-challenges", "dns", "--manual-auth-hook",
+         "dns01 hook certbot auth", "--manual-cleanup-hook",
+         "dns01 hook certbot cleanup", *folders, *domains],
+        REQUESTS_CA_BUNDLE=pebble.ca_root).assert_ok()
+    issued(bed, pebble,
+           f"{bed.dir}/certbot/config/live/example.com/fullchain.pem")
+    shown = host.site.proxies[0].first_shown(NAME)
+    assert min(pebble.challenges_answered()) > shown
+    host.end()
+    assert len(wire.updates(server=host.site.address)) <= 3
+
+
+def test_dehydrated_hook_with_a_chain(bed):
+    host = Host(bed)
+    pebble = bed.pebble()
+    folder = bed.new_folder("dehydrated")
+    config = os.path.join(folder, "config")
+    with open(config, "w", encoding="ascii") as file:
+        file.write(f'CA="{pebble.directory}"\nCHALLENGETYPE="dns-01"\n'
+                   f'BASEDIR="{folder}"\nHOOK="{HOOKS}/dehydrated"\n'
+                   'HOOK_CHAIN="yes"\nKEY_ALGO=prime256v1\n')
+    with open(f"{folder}/domains.txt", "w", encoding="ascii") as file:
+        file.write(" ".join(NAMES) + " > both\n")
+    command = [bed.tool("dehydrated"), "-f", config]
+    env = {"CURL_CA_BUNDLE": pebble.ca_root}
+    host.run([*command, "--register", "--accept-terms"], **env).assert_ok()
+    host.run([*command, "-c"], **env).assert_ok()
+    issued(bed, pebble, f"{folder}/certs/both/fullchain.pem")
+    host.end()
+
+
+def test_uacme_hook(bed):
+    host = Host(bed)
+    pebble = bed.pebble(stable=True)
+    namespace.bind_file(pebble.ca_root, "/etc/ssl/certs/ca-certificates.crt")
+    folder = bed.new_folder("uacme")
+    command = [bed.tool("uacme"), "-a", pebble.directory, "-c", folder, "-t",
+               "EC", "-h", f"{HOOKS}/uacme"]
+    host.run([*command, "-y", "new", "admin@example.com"]).assert_ok()
+    host.run([*command, "issue", *NAMES]).assert_ok()
+    issued(bed, pebble, f"{folder}/example.com/cert.pem")
+    host.end()
+
+
+def test_every_hook_publishes_and_retracts(bed):
+    host = Host(bed, secondaries=())
+    values = [digest() for _ in range(4)]
+    host.hook("getssl", "add", "example.com", values[0]).assert_ok()
+    host.hook("acme.sh", "add", NAME, values[1]).assert_ok()
+    host.hook("lego", "present", NAME + ".", values[2]).assert_ok()
+    host.hook("mod_md", "setup", "example.com", values[3]).assert_ok()
+    assert host.shown() == sorted(values)
+    host.hook("getssl", "del", "example.com", values[0]).assert_ok()
+    host.hook("acme.sh", "rm", NAME, values[1]).assert_ok()
+    host.hook("lego", "cleanup", NAME + ".", values[2]).assert_ok()
+    host.hook("mod_md", "teardown", "example.com").assert_ok()
+    host.end()
+
+
+def test_a_broker_out_of_reach_is_an_error_never_a_way_around(bed):
+    host = Host(bed, secondaries=())
+    conf = write_config(bed, providers=host.broker.settings["providers"],
+                        zones=[zone("example.com")])
+    nowhere = f"http://127.0.0.1:{bed.port()}"
+    result = host.hook("getssl", "add", "example.com", digest(),
+                       DNS01_BROKER=nowhere, DNS01_CONFIG=conf)
+    result.assert_failed("broker", nowhere)
+    assert host.shown() == []
+    # the next one in the list is tried
+    value = digest()
+    host.hook("getssl", "add", "example.com", value,
+              DNS01_BROKER=f"{nowhere}, {host.broker.url()}").assert_ok()
+    assert host.shown() == [value]
+    refused = host.hook("getssl", "add", "example.org", digest())
+    refused.assert_failed("may not publish", "example.org")
+    secret = host.broker.token("web")
+    assert secret not in refused.err + refused.out
+    host.hook("getssl", "del", "example.com", value).assert_ok()
+    host.end()
+
+
+def test_a_signal_while_a_hook_waits_undoes_it(bed):
+    host = Host(bed, secondaries=("bind", Behind("bind", silent=True)))
+    command = host.start([bed.tool("dns01"), "hook", "mod_md", "setup",
+                          "example.com", digest()])
+    command.wait_for(lambda _: host.shown(), "it has published")
+    command.signal(signal.SIGTERM)
+    assert command.wait().code == 130
+    host.end()
+
+
+def through(bed, broker, pebble, provider, **zone_settings):
+    return write_config(
+        bed, "host.conf", state=bed.state("host"),
+        accounts=[account(pebble)], providers=[provider],
+        zones=[zone("example.com", provider["name"], **zone_settings)],
+        certificates=[certificate(*NAMES)])
+
+
+def issue(bed, conf, pebble):
+    bed.dns01("issue", "-c", conf).assert_ok()
+    bed.assert_issued(pebble, list(NAMES), state=bed.state("host"))
+
+
+def test_issue_through_the_provider_broker(bed):
+    host = Host(bed)
+    pebble = bed.pebble()
+    wire = bed.watch_wire()
+    conf = through(bed, host.broker, pebble, {
+        "name": "through", "type": "broker", "url": [host.broker.url()],
+        "token_file": host.broker.token_file("web")})
+    issue(bed, conf, pebble)
+    assert len(wire.updates(server=host.site.address)) == 2
+    host.end()
+
+
+def test_issue_where_the_broker_alone_watches(bed):
+    host = Host(bed, secondaries=(Behind("bind", lag_s=2),))
+    pebble = bed.pebble()
+    conf = through(bed, host.broker, pebble, {
+        "name": "through", "type": "broker",
+        "url": [f"unix:{host.broker.socket}"], "wait": "visible",
+        "token_file": host.broker.token_file("web")}, watch="provider")
+    issue(bed, conf, pebble)
+    shown = host.site.proxies[0].first_shown(NAME)
+    assert min(pebble.challenges_answered()) > shown
+    host.end()
+
+
+def test_issue_through_the_provider_httpreq(bed):
+    host = Host(bed)
+    pebble = bed.pebble()
+    conf = through(bed, host.broker, pebble, {
+        "name": "through", "type": "httpreq", "endpoint": host.broker.url(),
+        "username": "web", "password_file": host.broker.token_file("web")})
+    issue(bed, conf, pebble)
+    host.end()
+
+
+def test_issue_through_the_provider_acmedns(bed):
+    host = Host(bed, lease="1m")
+    pebble = bed.pebble()
+    printed = host.broker.dns01("token", "new", "web", "--as", "acmedns",
+                                "--for", "example.com").assert_ok().out
+    accounts = bed.write("accounts.json", printed.splitlines()[-1].replace(
+        "https://BROKER:PORT", host.broker.url()), mode=0o600)
+    conf = through(bed, host.broker, pebble, {
+        "name": "through", "type": "acmedns", "accounts_file": accounts})
+    issue(bed, conf, pebble)
+    host.broker.stop().assert_ok()
+
+
+def test_a_refusal_reaches_whoever_issues(bed):
+    host = Host(bed, names=["other.example.com"], under=[])
+    pebble = bed.pebble()
+    conf = through(bed, host.broker, pebble, {
+        "name": "through", "type": "broker", "url": [host.broker.url()],
+        "token_file": host.broker.token_file("web")})
+    bed.dns01("issue", "-c", conf).assert_failed(
+        "may not publish", "example.com", "names or under")
+    host.end()
+
+
+def test_hooks_go_through_the_configured_broker_by_tls(bed):
+    site = bed.site(secondaries=())
+    ca = OwnCa(bed, "hosts")
+    broker = Broker(bed, site, [
+        {"name": "fleet", "auth": "mtls", "names": ["@san"]}],
+        tls=ca).start()
+    cert, key = ca.issue("h1", ["DNS:h1.example.com"])
+    os.chmod(key, 0o600)
+    conf = write_config(bed, brokers=[
+        {"url": broker.url("https"), "ca_file": ca.root, "cert_file": cert,
+         "key_file": key}])
+    value = digest()
+    bed.dns01("hook", "-c", conf, "getssl", "add", "h1.example.com",
+              value).assert_ok()
+    owner = "_acme-challenge.h1.example.com"
+    assert dnswire.txt_values(site.address, owner) == [value]
+    bed.dns01("hook", "-c", conf, "getssl", "add", "h2.example.com",
+              digest()).assert_failed("may not publish")
+    bed.dns01("hook", "-c", conf, "getssl", "del", "h1.example.com",
+              value).assert_ok()
+    wait_until(lambda: not dnswire.txt_values(site.address, owner), "gone")
+    broker.stop().assert_ok()
