@@ -4,6 +4,8 @@
  * "password", "server_url"}}. There is no call to remove a value: the server forgets the oldest of
  * its two, or (dns01 serve) each when its lease ends.
  */
+#include "dns01/provider.h"
+
 #include "dns01/rest.h"
 
 #define ACCOUNTS_MAX (1024 * 1024)
@@ -15,7 +17,8 @@ static const struct setting rows[] = {
 		.type = SETTING_FILE,
 		.required = true,
 		.secret = true,
-		.help = "File with the accounts, by name, as lego's ACME_DNS_STORAGE_PATH has them.",
+		.help = "File with the accounts, by name, as lego's ACME_DNS_STORAGE_PATH has "
+			"them.",
 	},
 	{
 		.name = "server",

@@ -4,9 +4,9 @@
  *
  *   apply -> POST the values that come -> DELETE those that go -> done
  */
-#include "dns01/remote.h"
-
 #include "dns01/provider.h"
+
+#include "dns01/remote.h"
 
 #define BATCH_MAX 100
 
@@ -15,8 +15,8 @@ static const struct setting rows[] = {
 		.name = "url",
 		.type = SETTING_STRINGS,
 		.required = true,
-		.help = "URLs of the broker, tried in turn: https://, http:// to loopback alone, or "
-			"unix:PATH.",
+		.help = "URLs of the broker, tried in turn: https://, http:// to loopback alone, "
+			"or unix:PATH.",
 	},
 	{
 		.name = "token_file",

@@ -2,6 +2,8 @@
  * httpreq: the protocol of lego's httpreq and of acmeproxy, for whoever serves it: dns01 serve, an
  * acmeproxy, or a script of one's own. POST ENDPOINT/present and /cleanup, any 2xx is success.
  */
+#include "dns01/provider.h"
+
 #include "dns01/rest.h"
 
 #define PASSWORD_MAX 1024

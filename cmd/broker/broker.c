@@ -89,7 +89,7 @@ struct era *era_hold(struct generation *generation)
 	return era;
 }
 
-/* ---- generations -------------------------------------------------------------------------- */
+/* ---- generations ---------------------------------------------------------------- */
 
 static void on_progress(void *arg, const struct progress *progress)
 {
@@ -162,7 +162,7 @@ static void generation_retire(struct generation *generation)
 	generation_drop(generation);
 }
 
-/* ---- sweeping -------------------------------------------------------------------------------- */
+/* ---- sweeping ------------------------------------------------------------------- */
 
 static void on_swept(void *arg, const struct err *err, size_t removed)
 {
@@ -191,7 +191,7 @@ void broker_sweep(struct broker *broker)
 	}
 }
 
-/* ---- certificates ------------------------------------------------------------------------------- */
+/* ---- certificates --------------------------------------------------------------- */
 
 static int64_t changed_at(const char *path)
 {
@@ -230,7 +230,7 @@ static void on_housekeeping(void *arg)
 		world_timer_start(broker->world, HOUSEKEEPING_US, on_housekeeping, broker);
 }
 
-/* ---- listeners ------------------------------------------------------------------------------------ */
+/* ---- listeners ------------------------------------------------------------------ */
 
 static int inherited(const struct broker *broker, const struct listen_at *at, int type)
 {
@@ -373,7 +373,7 @@ static void close_listeners(struct broker *broker)
 	}
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------ */
 
 static enum err_code open_audit(struct broker *broker, struct err *err)
 {
@@ -544,7 +544,7 @@ enum err_code broker_reload(struct broker *broker, struct conf *conf, struct err
 	return ERR_NONE;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end -------------------------------------------------------------------- */
 
 static void count_leaving(void *arg, struct claim *claim)
 {

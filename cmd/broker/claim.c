@@ -12,14 +12,11 @@
  *   WATCHING    the zone's primary has it; its servers are watched
  *   FAILED      stays for a while, so that its client can read why
  */
-#include "internal.h"
+#include "claim.h"
 
 #include <assert.h>
-#include <search.h>
 
 #define FAILED_KEPT_US ((int64_t)60 * 1000000)
-#define HOUR_US ((int64_t)3600 * 1000000)
-#define RETRY_SOON_S 5
 
 static const char *const state_names[] = {
 	[CLAIM_ROUTING] = "routing",       [CLAIM_DEFERRED] = "deferred",
@@ -34,136 +31,29 @@ const char *claim_state_name(enum claim_state state)
 	return state < CLAIM_STATE_COUNT ? state_names[state] : "?";
 }
 
-/* ---- where claims are found ------------------------------------------------------- */
-
-struct owner_claims {
-	char *owner;
-	struct claim *claims;
-};
-
-static int by_owner(const void *a, const void *b)
-{
-	return strcmp(((const struct owner_claims *)a)->owner,
-		      ((const struct owner_claims *)b)->owner);
-}
-
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(((const struct claim *)a)->id, ((const struct claim *)b)->id);
-}
-
-static int by_client(const void *a, const void *b)
-{
-	return strcmp(((const struct usage *)a)->client, ((const struct usage *)b)->client);
-}
-
-static struct owner_claims *owner_find(struct broker *broker, const char *owner)
-{
-	struct owner_claims key = { .owner = (char *)(uintptr_t)owner };
-	struct owner_claims **found = tfind(&key, &broker->claims_by_owner, by_owner);
-
-	return found ? *found : NULL;
-}
-
-static void owner_link(struct claim *claim)
-{
-	struct broker *broker = claim->broker;
-	struct owner_claims *at = owner_find(broker, claim->owner);
-
-	if (!at) {
-		at = xcalloc(1, sizeof(*at));
-		at->owner = xstrdup(claim->owner);
-		tsearch(at, &broker->claims_by_owner, by_owner);
-	}
-	claim->owner_next = at->claims;
-	if (at->claims) {
-		at->claims->owner_prev = claim;
-	}
-	at->claims = claim;
-}
-
-static void owner_unlink(struct claim *claim)
-{
-	struct broker *broker = claim->broker;
-	struct owner_claims *at = claim->owner ? owner_find(broker, claim->owner) : NULL;
-
-	if (!at) {
-		return;
-	}
-	if (claim->owner_prev) {
-		claim->owner_prev->owner_next = claim->owner_next;
-	} else if (at->claims == claim) {
-		at->claims = claim->owner_next;
-	}
-	if (claim->owner_next) {
-		claim->owner_next->owner_prev = claim->owner_prev;
-	}
-	claim->owner_prev = claim->owner_next = NULL;
-	if (!at->claims) {
-		tdelete(at, &broker->claims_by_owner, by_owner);
-		free(at->owner);
-		free(at);
-	}
-}
-
-static struct usage *usage_of(struct broker *broker, const char *client, bool make)
-{
-	struct usage key = { .client = (char *)(uintptr_t)client };
-	struct usage **found = tfind(&key, &broker->usages, by_client);
-	struct usage *usage;
-
-	if (found || !make) {
-		return found ? *found : NULL;
-	}
-	usage = xcalloc(1, sizeof(*usage));
-	usage->client = xstrdup(client);
-	usage->allowance = -1;
-	tsearch(usage, &broker->usages, by_client);
-	return usage;
-}
-
-struct claim *claim_find(struct broker *broker, const char *id)
-{
-	struct claim key;
-	struct claim **found;
-
-	if (strlen(id) != CLAIM_ID_LEN) {
-		return NULL;
-	}
-	memcpy(key.id, id, CLAIM_ID_LEN + 1);
-	found = tfind(&key, &broker->claims_by_id, by_id);
-	return found ? *found : NULL;
-}
-
-static bool is_live(const struct claim *claim)
-{
-	return claim->state != CLAIM_FAILED && claim->state != CLAIM_LEAVING;
-}
+/* ---- a claim's life ------------------------------------------------------------------ */
 
 static bool is_waiting(enum claim_state state)
 {
 	return state == CLAIM_ROUTING || state == CLAIM_PUBLISHING || state == CLAIM_WATCHING;
 }
 
-/* ---- a claim's life ------------------------------------------------------------------ */
-
 static void set_state(struct claim *claim, enum claim_state state)
 {
 	struct usage *usage = usage_of(claim->broker, claim->client, true);
-	bool was_live = is_live(claim);
+	bool was_live = claim_is_live(claim);
 
 	log_debug("claim %s of %s: %s -> %s", claim->id, claim->client,
 		  claim_state_name(claim->state), claim_state_name(state));
 	claim->broker->waiting -= is_waiting(claim->state);
 	claim->broker->waiting += is_waiting(state);
 	claim->state = state;
-	usage->live -= was_live && !is_live(claim);
+	usage->live -= was_live && !claim_is_live(claim);
 }
 
 static struct claim *claim_new(struct broker *broker, const char *client)
 {
 	struct claim *claim = xcalloc(1, sizeof(*claim));
-	struct usage *usage = usage_of(broker, client, true);
 	uint8_t draw[CLAIM_ID_LEN / 2];
 
 	claim->broker = broker;
@@ -174,28 +64,8 @@ static struct claim *claim_new(struct broker *broker, const char *client)
 	claim->started_us = world_mono_us(broker->world);
 	broker->waiting++;
 	broker->claim_count++;
-	usage->live++;
-	claim->client_next = usage->claims;
-	if (usage->claims) {
-		usage->claims->client_prev = claim;
-	}
-	usage->claims = claim;
-	tsearch(claim, &broker->claims_by_id, by_id);
+	claim_link(claim);
 	return claim;
-}
-
-static void client_unlink(struct claim *claim)
-{
-	struct usage *usage = usage_of(claim->broker, claim->client, true);
-
-	if (claim->client_prev) {
-		claim->client_prev->client_next = claim->client_next;
-	} else {
-		usage->claims = claim->client_next;
-	}
-	if (claim->client_next) {
-		claim->client_next->client_prev = claim->client_prev;
-	}
 }
 
 /* ---- groups ------------------------------------------------------------------------------ */
@@ -322,12 +192,11 @@ static void claim_free(struct claim *claim)
 		return;
 	}
 	quiet(claim);
-	if (is_live(claim)) {
+	if (claim_is_live(claim)) {
 		set_state(claim, CLAIM_LEAVING);
 	}
-	owner_unlink(claim);
-	client_unlink(claim);
-	tdelete(claim, &broker->claims_by_id, by_id);
+	claim_unlink_owner(claim);
+	claim_unlink(claim);
 	broker->claim_count--;
 	leave_era(claim);
 	publish_forget(claim->publish);
@@ -387,7 +256,7 @@ const struct timeline *claim_timeline(const struct claim *claim, size_t *count)
 	return claim->join ? watch_join_timeline(claim->join, count) : NULL;
 }
 
-/* ---- audit ---------------------------------------------------------------------------------- */
+/* ---- audit ---------------------------------------------------------------------- */
 
 static void audit(const struct claim *claim, const char *action, const char *verdict)
 {
@@ -410,7 +279,7 @@ static void audit(const struct claim *claim, const char *action, const char *ver
 		    });
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------- */
 
 static void on_failed_long_enough(void *arg)
 {
@@ -530,7 +399,7 @@ static void arm_lease(struct claim *claim, int64_t left_s)
 					  on_lease_over, claim);
 }
 
-/* ---- published, watched --------------------------------------------------------------------------- */
+/* ---- published, watched --------------------------------------------------------- */
 
 /* The same value of the same client from before: this one takes its place. */
 static void supersede(struct claim *claim)
@@ -541,7 +410,7 @@ static void supersede(struct claim *claim)
 	while (other) {
 		struct claim *next = other->owner_next;
 
-		if (other != claim && is_live(other) && other->state != CLAIM_PUBLISHING &&
+		if (other != claim && claim_is_live(other) && other->state != CLAIM_PUBLISHING &&
 		    strcmp(other->client, claim->client) == 0 &&
 		    strcmp(other->value, claim->value) == 0) {
 			claim_leave(other);
@@ -603,104 +472,7 @@ static void on_published(void *arg, const struct err *err)
 	tell(claim);
 }
 
-/* ---- authorized ------------------------------------------------------------------------------------ */
-
-/* A client that has names below name, or NULL. */
-static const char *other_below(struct claim *claim, const char *name)
-{
-	const char *other = policy_other_below(claim->era->generation->conf, name, claim->client);
-	bool any = false;
-	struct err err;
-
-	if (!other && claim->broker->clients &&
-	    clients_any_below(claim->broker->clients, name, claim->client, &any, &err) !=
-		    ERR_NONE) {
-		return "?"; /* not known: as if there were one */
-	}
-	return other ? other : any ? "another" : NULL;
-}
-
-static bool is_apex(const struct claim *claim, const struct route *route, const char *name)
-{
-	const struct conf_zone *zone =
-		conf_find_zone(claim->era->generation->conf, name, claim->view);
-
-	return strcmp(route->zone, name) == 0 || (zone && strcmp(zone->suffix, name) == 0) ||
-	       (route->apex && strcmp(route->name, name) == 0);
-}
-
-static enum policy_rule judge(struct claim *claim, const struct route *route, const char *name,
-			      struct err *err)
-{
-	const struct conf_zone *target =
-		conf_target_zone(claim->era->generation->conf, claim->view);
-	struct policy_client client = identity_policy(claim->who);
-	char derived[NAME_TEXT_MAX];
-	struct policy_question question = {
-		.name = name,
-		.view = claim->view,
-		.value = claim->value,
-		.owner = route->owner,
-		.apex = name && is_apex(claim, route, name),
-		.other_below = name ? other_below(claim, name) : NULL,
-	};
-
-	if (name && target && policy_target(name, target->suffix, derived, err) == ERR_NONE) {
-		question.target = derived;
-	}
-	return policy_judge(&client, &question, err);
-}
-
-/* The final owner, after aliases: whoever may write there may prove what it is for. */
-static enum policy_rule authorize(struct claim *claim, const struct route *route, struct err *err)
-{
-	enum policy_rule rule = judge(claim, route, claim->name, err);
-	char other[NAME_TEXT_MAX];
-
-	if (rule == POLICY_GRANTED && claim->name && policy_name_of(route->owner, NULL, other) &&
-	    strcmp(other, claim->name) != 0 &&
-	    !strlist_has(&claim->who->grant->targets, route->owner)) {
-		rule = judge(claim, route, other, err);
-	}
-	return rule;
-}
-
-struct share {
-	size_t mine, all;
-	struct strlist others;
-};
-
-static enum err_code check_share(struct claim *claim, struct err *err)
-{
-	struct owner_claims *at = owner_find(claim->broker, claim->owner);
-	struct share share = { 0 };
-	enum err_code code = ERR_NONE;
-
-	for (struct claim *other = at ? at->claims : NULL; other; other = other->owner_next) {
-		bool mine = strcmp(other->client, claim->client) == 0;
-
-		if (!is_live(other) || other == claim ||
-		    (mine && strcmp(other->value, claim->value) == 0)) {
-			continue;
-		}
-		share.all++;
-		share.mine += mine;
-		if (!mine && !strlist_has(&share.others, other->client)) {
-			strlist_add(&share.others, other->client);
-		}
-	}
-	if (share.all >= POLICY_OWNER_VALUES || share.mine >= policy_share(share.others.count)) {
-		code = err_set(
-			err, ERR_LIMIT, claim->owner,
-			"there are %zu values already, %zu of them of this client, which may "
-			"have %zu while %zu other clients have some; remove one",
-			share.all, share.mine, policy_share(share.others.count),
-			share.others.count);
-		err->retry_after_s = RETRY_SOON_S;
-	}
-	strlist_clear(&share.others);
-	return code;
-}
+/* ---- authorized --------------------------------------------------------------------- */
 
 static void publish(struct claim *claim)
 {
@@ -738,9 +510,9 @@ static void on_route(void *arg, const struct err *err, const struct route *route
 	}
 	claim->owner = xstrdup(route->owner);
 	claim->zone = xstrdup(route->zone);
-	claim->rule = authorize(claim, route, &refusal);
-	if (claim->rule == POLICY_GRANTED && check_share(claim, &refusal) == ERR_NONE) {
-		owner_link(claim);
+	claim->rule = claim_authorize(claim, route, &refusal);
+	if (claim->rule == POLICY_GRANTED && claim_check_share(claim, &refusal) == ERR_NONE) {
+		claim_link_owner(claim);
 		claim->route = route;
 		group_ready(claim);
 		return;
@@ -748,113 +520,7 @@ static void on_route(void *arg, const struct err *err, const struct route *route
 	fail(claim, &refusal);
 }
 
-/* ---- asked ------------------------------------------------------------------------------------------- */
-
-/* Its publishes of this hour; they come back evenly. */
-static enum err_code take_allowance(struct broker *broker, const struct conf_client *grant,
-				    struct err *err)
-{
-	struct usage *usage = usage_of(broker, grant->name, true);
-	double hour = (double)grant->publishes_per_hour;
-	int64_t now_us = world_mono_us(broker->world);
-	int64_t wait_s;
-
-	if (usage->allowance < 0) {
-		usage->allowance = hour;
-	}
-	usage->allowance += (double)(now_us - usage->counted_us) / (double)HOUR_US * hour;
-	usage->allowance = usage->allowance > hour ? hour : usage->allowance;
-	usage->counted_us = now_us;
-	if (usage->allowance >= 1) {
-		usage->allowance -= 1;
-		return ERR_NONE;
-	}
-	wait_s = (int64_t)((1 - usage->allowance) * 3600 / hour) + 1;
-	err_set(err, ERR_LIMIT, grant->name,
-		"it published %lld values within an hour (publishes_per_hour); the next one may come "
-		"in %lld s",
-		(long long)grant->publishes_per_hour, (long long)wait_s);
-	err->retry_after_s = wait_s;
-	return ERR_LIMIT;
-}
-
-static enum err_code check_limits(struct broker *broker, const struct conf_client *grant,
-				  struct err *err)
-{
-	struct usage *usage = usage_of(broker, grant->name, true);
-
-	if (broker->stopping || !broker->ready) {
-		err_set(err, ERR_BUSY, "", "the broker is %s; ask again",
-			broker->stopping ? "stopping" : "starting");
-		err->retry_after_s = RETRY_SOON_S;
-		return ERR_BUSY;
-	}
-	if (broker->waiting >= (size_t)broker->generation->conf->requests_max) {
-		err_set(err, ERR_LIMIT, "", "%zu requests wait already (requests_max); come back",
-			broker->waiting);
-		err->retry_after_s = RETRY_SOON_S;
-		return ERR_LIMIT;
-	}
-	if (usage->live >= (size_t)grant->values) {
-		err_set(err, ERR_LIMIT, grant->name,
-			"it has %zu values in DNS, as many as it may have (values); remove one",
-			usage->live);
-		err->retry_after_s = RETRY_SOON_S;
-		return ERR_LIMIT;
-	}
-	return take_allowance(broker, grant, err);
-}
-
-/* name and owner in the form of dns.h; *name NULL when only owner is known. */
-struct asked {
-	char name[NAME_TEXT_MAX];
-	char owner[NAME_TEXT_MAX];
-	bool has_name;
-	bool is_final; /* owner, as it is */
-};
-
-static enum err_code read_names(const struct claim_request *request, const struct conf *conf,
-				const char *view, struct asked *out, struct err *err)
-{
-	const struct conf_zone *target = conf_target_zone(conf, view);
-	char parsed[NAME_TEXT_MAX];
-
-	*out = (struct asked){ .has_name = true };
-	if (request->name) {
-		if (name_parse(request->name, parsed, err) != ERR_NONE) {
-			return err->code;
-		}
-		snprintf(out->name, sizeof(out->name), "%s", name_base(parsed));
-		return ERR_NONE;
-	}
-	if (name_parse(request->owner, out->owner, err) != ERR_NONE) {
-		return err->code;
-	}
-	out->is_final = strncmp(out->owner, "_acme-challenge.", 16) != 0;
-	out->has_name = policy_name_of(out->owner, target ? target->suffix : NULL, out->name);
-	return ERR_NONE;
-}
-
-static enum policy_rule judge_asked(const struct claim_request *request, const struct asked *asked,
-				    const char *view, struct err *err)
-{
-	const struct identity *who = request->who;
-	struct policy_client client = identity_policy(who);
-	struct policy_question question = {
-		.name = asked->has_name ? asked->name : NULL,
-		.view = view,
-		.value = request->value,
-		.owner = asked->has_name ? NULL : asked->owner,
-	};
-
-	if (who->bound && (!asked->has_name || strcmp(who->bound, asked->name) != 0)) {
-		err_set(err, ERR_DENIED, who->grant->name,
-			"this credential is for \"%s\" alone, not for \"%s\"", who->bound,
-			asked->has_name ? asked->name : asked->owner);
-		return POLICY_UNGRANTED;
-	}
-	return policy_judge(&client, &question, err);
-}
+/* ---- asked -------------------------------------------------------------------------- */
 
 static void audit_asked(struct broker *broker, const struct claim_request *request,
 			enum policy_rule rule, const struct err *err)
@@ -887,11 +553,12 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	enum policy_rule rule = POLICY_GRANTED;
 	struct asked asked;
 	struct claim *claim;
-	enum err_code code = read_names(request, who->generation->conf, view, &asked, err);
+	enum err_code code = claim_read_names(request, view, &asked, err);
 
 	if (code == ERR_NONE) {
-		rule = judge_asked(request, &asked, view, err);
-		code = rule == POLICY_GRANTED ? check_limits(broker, who->grant, err) : ERR_DENIED;
+		rule = claim_judge_asked(request, &asked, view, err);
+		code = rule == POLICY_GRANTED ? claim_check_limits(broker, who->grant, err)
+					      : ERR_DENIED;
 	}
 	if (request->rule) {
 		*request->rule = rule;
@@ -917,108 +584,6 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	return claim;
 }
 
-/* ---- many ------------------------------------------------------------------------------------------------ */
-
-struct walk {
-	const char *client;
-	struct claim **found;
-	size_t count, cap;
-};
-
-/* tsearch's walk takes no argument of ours. */
-static struct walk *walk;
-
-static void collect(const void *node, VISIT which, int depth)
-{
-	struct claim *claim = *(struct claim *const *)node;
-
-	(void)depth;
-	if (which != postorder && which != leaf) {
-		return;
-	}
-	if (walk->client && strcmp(walk->client, claim->client) != 0) {
-		return;
-	}
-	if (walk->count == walk->cap) {
-		walk->cap = walk->cap ? 2 * walk->cap : 64;
-		walk->found = xreallocarray(walk->found, walk->cap, sizeof(struct claim *));
-	}
-	walk->found[walk->count++] = claim;
-}
-
-void claim_for_each(struct broker *broker, const char *client, claim_each *each, void *arg)
-{
-	struct walk all = { .client = client };
-
-	if (client) {
-		struct usage *usage = usage_of(broker, client, false);
-
-		for (struct claim *at = usage ? usage->claims : NULL; at; at = at->client_next) {
-			all.found = xreallocarray(all.found, all.count + 1, sizeof(struct claim *));
-			all.found[all.count++] = at;
-		}
-	} else {
-		walk = &all;
-		twalk(broker->claims_by_id, collect);
-		walk = NULL;
-	}
-	for (size_t i = 0; i < all.count; i++) {
-		each(arg, all.found[i]);
-	}
-	free(all.found);
-}
-
-struct matching {
-	const char *name, *value;
-	size_t count;
-	struct strlist ids; /* leaving one may end others: each is looked up anew */
-};
-
-static void match(void *arg, struct claim *claim)
-{
-	struct matching *matching = arg;
-	bool named = !matching->name || (claim->name && strcmp(claim->name, matching->name) == 0) ||
-		     (claim->owner && strcmp(claim->owner, matching->name) == 0);
-
-	if (named && is_live(claim) &&
-	    (!matching->value || strcmp(claim->value, matching->value) == 0)) {
-		strlist_add(&matching->ids, claim->id);
-	}
-}
-
-size_t claim_leave_matching(struct broker *broker, const char *client, const char *name,
-			    const char *value)
-{
-	struct matching matching = { .name = name, .value = value };
-	size_t count;
-
-	claim_for_each(broker, client, match, &matching);
-	for (size_t i = 0; i < matching.ids.count; i++) {
-		struct claim *claim = claim_find(broker, matching.ids.item[i]);
-
-		if (claim) {
-			claim_leave(claim);
-		}
-	}
-	count = matching.ids.count;
-	strlist_clear(&matching.ids);
-	return count;
-}
-
-void claim_values(struct broker *broker, const char *owner, const char *client, struct strlist *out)
-{
-	struct owner_claims *at = owner_find(broker, owner);
-
-	for (struct claim *claim = at ? at->claims : NULL; claim; claim = claim->owner_next) {
-		bool there = claim->state == CLAIM_WATCHING || claim->state == CLAIM_VISIBLE;
-
-		if (there && (!client || strcmp(client, claim->client) == 0) &&
-		    !strlist_has(out, claim->value)) {
-			strlist_add(out, claim->value);
-		}
-	}
-}
-
 void claim_recover(struct broker *broker, const struct journal_row *row)
 {
 	struct claim *claim = claim_new(broker, row->requester);
@@ -1031,32 +596,21 @@ void claim_recover(struct broker *broker, const struct journal_row *row)
 	claim->zone = xstrdup(row->zone);
 	claim->name = policy_name_of(row->owner, NULL, name) ? xstrdup(name) : NULL;
 	claim->expires_at = row->expires_at;
-	owner_link(claim);
+	claim_link_owner(claim);
 	/* What was not acknowledged when the last run ended may not be there. */
 	set_state(claim, row->state == JOURNAL_APPLIED ? CLAIM_VISIBLE : CLAIM_DEFERRED);
 	arm_lease(claim, row->expires_at - world_wall_s(broker->world));
 }
 
-static void free_usage(void *node)
+static void free_one(void *arg, struct claim *claim)
 {
-	struct usage *usage = node;
-
-	free(usage->client);
-	free(usage);
+	(void)arg;
+	claim->watchers = NULL;
+	claim_free(claim);
 }
 
 void claims_free(struct broker *broker)
 {
-	struct walk all = { 0 };
-
-	walk = &all;
-	twalk(broker->claims_by_id, collect);
-	walk = NULL;
-	for (size_t i = 0; i < all.count; i++) {
-		all.found[i]->watchers = NULL;
-		claim_free(all.found[i]);
-	}
-	free(all.found);
-	tdestroy(broker->usages, free_usage);
-	broker->usages = NULL;
+	claim_for_each(broker, NULL, free_one, NULL);
+	usages_free(broker);
 }

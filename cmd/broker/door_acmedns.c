@@ -9,8 +9,8 @@
  *                            hand, since no CNAME is needed
  *
  * Accounts are derived from a secret of this broker, so that they can be told again without
- * being kept: the store has their digests alone. More than two values live at once, equal ones count
- * once, and each leaves when its lease ends, as there is no call to remove it.
+ * being kept: the store has their digests alone. More than two values live at once, equal ones
+ * count once, and each leaves when its lease ends, as there is no call to remove it.
  */
 #include "internal.h"
 
@@ -74,9 +74,12 @@ static enum err_code add_account(struct broker *broker, const char *client, cons
 }
 
 /* The account of a name that is not revoked; make: a new one when there is none. */
-static enum err_code account_of(struct broker *broker, const char *client, const char *bound,
-				bool make, struct account *out, struct err *err)
+static enum err_code account_of(const struct visit *visit, const char *bound, bool make,
+				struct account *out, struct err *err)
 {
+	struct broker *broker = visit->broker;
+	const char *client = visit->who->grant->name;
+
 	for (unsigned number = 0; number < ACCOUNTS_MAX; number++) {
 		struct token_row *row = NULL;
 		enum err_code code;
@@ -127,7 +130,7 @@ static struct json *account_json(struct visit *visit, const char *name,
 	return body;
 }
 
-/* ---- register ------------------------------------------------------------------------------- */
+/* ---- register ------------------------------------------------------------------- */
 
 /* "192.0.2.0/24" and "[2001:db8::]/32", as acme-dns takes them; an address alone is refused. */
 static bool add_allowed(const struct json *list, struct buf *bound)
@@ -217,8 +220,7 @@ static void do_register(struct visit *visit, const char *path_name)
 		answer_error_text(visit->broker, visit->exchange, 400, "invalid_allowfrom_cidr");
 		goto out;
 	}
-	if (account_of(visit->broker, visit->who->grant->name, buf_str(&bound), true, &account,
-		       &err) != ERR_NONE) {
+	if (account_of(visit, buf_str(&bound), true, &account, &err) != ERR_NONE) {
 		audit_register(visit, name, &err);
 		answer_error_text(visit->broker, visit->exchange,
 				  status_of_err(POLICY_GRANTED, &err), err.text);
@@ -237,7 +239,7 @@ out:
 	free(name);
 }
 
-/* ---- storage ------------------------------------------------------------------------------------ */
+/* ---- storage -------------------------------------------------------------------- */
 
 static void serve_storage(struct visit *visit, const char *path_name)
 {
@@ -251,8 +253,7 @@ static void serve_storage(struct visit *visit, const char *path_name)
 		for (size_t i = 0; i < visit->who->grant->names.count; i++) {
 			const char *granted = visit->who->grant->names.item[i];
 
-			if (account_of(visit->broker, visit->who->grant->name, granted, false,
-				       &account, &err) == ERR_NONE) {
+			if (account_of(visit, granted, false, &account, &err) == ERR_NONE) {
 				json_set(map, granted, account_json(visit, granted, &account));
 			}
 		}
@@ -265,8 +266,7 @@ static void serve_storage(struct visit *visit, const char *path_name)
 	} else if (strcmp(visit->request->method, "POST") == 0) {
 		/* 201: "the CNAME is there", which none has to be. */
 		answer_json(visit->broker, visit->exchange, 201, json_object());
-	} else if (account_of(visit->broker, visit->who->grant->name, name, false, &account,
-			      &err) == ERR_NONE) {
+	} else if (account_of(visit, name, false, &account, &err) == ERR_NONE) {
 		answer_json(visit->broker, visit->exchange, 200,
 			    account_json(visit, name, &account));
 	} else {
@@ -276,7 +276,7 @@ static void serve_storage(struct visit *visit, const char *path_name)
 	free(name);
 }
 
-/* ---- update ------------------------------------------------------------------------------------- */
+/* ---- update --------------------------------------------------------------------- */
 
 static void forbid(struct visit *visit, const struct err *err)
 {
@@ -314,7 +314,7 @@ static void do_update(struct visit *visit)
 	json_free(body);
 }
 
-/* ---- paths ---------------------------------------------------------------------------------------- */
+/* ---- paths ---------------------------------------------------------------------- */
 
 struct place {
 	char name[NAME_TEXT_MAX]; /* "" without one */

@@ -41,7 +41,7 @@ struct call {
 	struct call *prev, *next;
 };
 
-/* ---- a claim as JSON ---------------------------------------------------------------------- */
+/* ---- a claim as JSON ------------------------------------------------------------ */
 
 static struct json *server_json(const struct timeline *timeline, int64_t started_us)
 {
@@ -105,7 +105,7 @@ static struct json *claim_json(const struct claim *claim)
 	return object;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ---------------------------------------------------------------------- */
 
 static struct call *call_new(struct visit *visit, size_t count)
 {
@@ -320,7 +320,7 @@ static void begin_waiting(struct call *call, int64_t patience_ms)
 	look(call);
 }
 
-/* ---- asking for challenges ----------------------------------------------------------------------- */
+/* ---- asking for challenges ------------------------------------------------------ */
 
 static bool read_wait(const char *text, enum wait_for *out)
 {
@@ -417,7 +417,7 @@ static void post_challenges(struct visit *visit, const struct json *body)
 	begin_waiting(call, visit->who->grant->wait_ms);
 }
 
-/* ---- looking at them --------------------------------------------------------------------------------- */
+/* ---- looking at them ------------------------------------------------------------ */
 
 static bool sees_all(const struct identity *who)
 {
@@ -503,7 +503,7 @@ static void get_challenge(struct visit *visit, struct claim *claim)
 	begin_waiting(call, visit->who->grant->wait_ms);
 }
 
-/* ---- events (text/event-stream) -------------------------------------------------------------------------- */
+/* ---- events (text/event-stream) ------------------------------------------------- */
 
 static void send_event(struct call *call, const struct claim *claim)
 {
@@ -570,7 +570,7 @@ static void get_events(struct visit *visit, struct claim *claim)
 	on_event(part, claim);
 }
 
-/* ---- removing ------------------------------------------------------------------------------------------------ */
+/* ---- removing ------------------------------------------------------------------- */
 
 static void answer_removed(struct visit *visit, size_t count)
 {
@@ -618,7 +618,7 @@ static void delete_matching(struct visit *visit)
 	free(value);
 }
 
-/* ---- what one may ------------------------------------------------------------------------------------------------ */
+/* ---- what one may --------------------------------------------------------------- */
 
 static void get_grant(struct visit *visit)
 {
@@ -672,7 +672,7 @@ static void post_check(struct visit *visit, const struct json *body)
 	answer_json(visit->broker, visit->exchange, 200, answer);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------------------------ */
+/* ---- paths ---------------------------------------------------------------------- */
 
 static void with_body(struct visit *visit, void (*serve)(struct visit *visit, const struct json *))
 {

@@ -160,7 +160,7 @@ void audit_unknown(const struct visit *visit, const char *door, const struct err
 				   });
 }
 
-/* ---- which door --------------------------------------------------------------------------- */
+/* ---- which door ----------------------------------------------------------------- */
 
 static bool door_metrics(struct visit *visit)
 {

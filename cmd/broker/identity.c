@@ -55,7 +55,7 @@ static void read_from(const struct proof *proof, struct identity *who)
 	}
 }
 
-/* ---- grants ------------------------------------------------------------------------------- */
+/* ---- grants --------------------------------------------------------------------- */
 
 struct conf_client *broker_client_of_row(const struct client_row *row, struct err *err)
 {
@@ -113,7 +113,7 @@ static enum err_code find_grant(struct broker *broker, const char *client, struc
 	return code;
 }
 
-/* ---- tokens --------------------------------------------------------------------------------- */
+/* ---- tokens --------------------------------------------------------------------- */
 
 static enum err_code refuse_token(struct err *err)
 {
@@ -279,7 +279,7 @@ static enum err_code by_authorization(struct broker *broker, const char *header,
 		       "client's name and the token");
 }
 
-/* ---- certificates, users, networks ----------------------------------------------------------- */
+/* ---- certificates, users, networks ---------------------------------------------- */
 
 static bool shares_a_name(const struct strlist *a, const struct strlist *b)
 {
@@ -375,7 +375,7 @@ static bool by_network(struct identity *who)
 	return false;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------ */
 
 static struct identity *identity_new(struct broker *broker)
 {
@@ -440,7 +440,7 @@ struct policy_client identity_policy(const struct identity *who)
 	};
 }
 
-/* ---- TSIG keys -------------------------------------------------------------------------------------- */
+/* ---- TSIG keys ------------------------------------------------------------------ */
 
 struct tsig_keys { /* of the configuration */
 	struct tsig_key **key;
@@ -561,7 +561,7 @@ enum err_code identify_key(struct broker *broker, const char *key, const struct 
 	return ERR_NONE;
 }
 
-/* ---- uses of tokens ------------------------------------------------------------------------------------ */
+/* ---- uses of tokens ------------------------------------------------------------- */
 
 void token_note_use(struct broker *broker, const char *id, const char *from)
 {

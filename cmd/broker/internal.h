@@ -13,7 +13,7 @@
 #define VIEW_DEFAULT "default"
 #define CLAIM_ID_LEN 16 /* hexadecimal digits */
 
-/* ---- generations: one configuration and what stands on it --------------------------------- */
+/* ---- generations: one configuration and what stands on it ----------------------- */
 
 /* Routes and what is known of zones and their servers, for ERA_S: nothing is cached for ever. */
 #define ERA_S 60
@@ -41,7 +41,7 @@ void era_drop(struct era *era);
 void generation_hold(struct generation *generation);
 void generation_drop(struct generation *generation);
 
-/* ---- who asks -------------------------------------------------------------------------------- */
+/* ---- who asks ------------------------------------------------------------------- */
 
 struct identity {
 	struct generation *generation; /* held */
@@ -81,7 +81,7 @@ struct tsig_keys *tsig_keys_load(const struct conf *conf, struct err *err);
 /* Uses of tokens are written now and then, all at once. */
 void token_note_use(struct broker *broker, const char *id, const char *from);
 void token_flush_uses(struct broker *broker);
-/* ---- claims: one value of one client ----------------------------------------------------------- */
+/* ---- claims: one value of one client -------------------------------------------- */
 
 enum claim_state {
 	CLAIM_ROUTING,
@@ -192,7 +192,7 @@ void claims_free(struct broker *broker); /* no traffic */
 /* Removes what no living lease holds, soon; once more when one is under way. */
 void broker_sweep(struct broker *broker);
 
-/* ---- audit, metrics ------------------------------------------------------------------------ */
+/* ---- audit, metrics ------------------------------------------------------------- */
 
 struct audit {
 	const char *door, *action;  /* "api" "publish" */
@@ -227,7 +227,7 @@ void metrics_count(struct broker *broker, const char *door, enum outcome outcome
 void metrics_time(struct histogram *histogram, int64_t us);
 char *metrics_text(const struct broker *broker); /* Prometheus' format; gives */
 
-/* ---- doors -------------------------------------------------------------------------------- */
+/* ---- doors ---------------------------------------------------------------------- */
 
 /* An HTTP request on its way through a door. */
 struct visit {
@@ -278,7 +278,7 @@ void dns_door_close(struct dns_door *door); /* takes no more; what it took is an
 void dns_door_free(struct dns_door *door);
 struct addr dns_door_addr(const struct dns_door *door);
 
-/* ---- the broker ----------------------------------------------------------------------------- */
+/* ---- the broker ----------------------------------------------------------------- */
 
 struct usage { /* of one client */
 	char *client;

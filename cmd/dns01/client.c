@@ -35,7 +35,7 @@ static int64_t now_s(void)
 	return now.tv_sec;
 }
 
-/* ---- grants -------------------------------------------------------------------------------- */
+/* ---- grants --------------------------------------------------------------------- */
 
 /* Commas between the items of a list become newlines. */
 static char *list_text(const char *text)
@@ -135,7 +135,7 @@ static char *grant_json(const struct store_run *run, const char *name, struct er
 	return text;
 }
 
-/* ---- client ---------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------- */
 
 static void show_client(void *arg, const struct client_row *row)
 {
@@ -222,7 +222,7 @@ static enum err_code client_run(struct store_run *run, struct err *err)
 		       "write dns01 client add|set|disable|enable NAME, or list");
 }
 
-/* ---- token ------------------------------------------------------------------------------------- */
+/* ---- token ---------------------------------------------------------------------- */
 
 static void random_text(struct world *world, char *hex_id, char *secret, size_t secret_size)
 {
@@ -265,7 +265,8 @@ static void show_tsig(const char *id, const char *key)
 	printf("# BIND's form, for nsupdate -k and the like\n%s"
 	       "# certbot-dns-rfc2136 wants it as\n#   dns_rfc2136_server = BROKER'S ADDRESS\n"
 	       "#   dns_rfc2136_port = PORT\n#   dns_rfc2136_name = %s\n"
-	       "#   dns_rfc2136_algorithm = HMAC-SHA256\n#   dns_rfc2136_secret = the secret above\n",
+	       "#   dns_rfc2136_algorithm = HMAC-SHA256\n"
+	       "#   dns_rfc2136_secret = the secret above\n",
 	       key, id);
 }
 
@@ -463,7 +464,7 @@ static enum err_code token_run(struct store_run *run, struct err *err)
 		       "write dns01 token new CLIENT, list [CLIENT] or revoke ID");
 }
 
-/* ---- both ------------------------------------------------------------------------------------------ */
+/* ---- both ----------------------------------------------------------------------- */
 
 static int run_verb(int argc, char **argv, unsigned groups,
 		    enum err_code (*verb)(struct store_run *run, struct err *err))

@@ -77,7 +77,7 @@ static void give_up(struct remote_hook *hook, const struct err *err)
 	let_go(hook, &hook->values, NULL);
 }
 
-/* ---- holding ------------------------------------------------------------------------------ */
+/* ---- holding -------------------------------------------------------------------- */
 
 static void await_next(struct remote_hook *hook);
 
@@ -194,7 +194,7 @@ static void on_listed(void *arg, const struct err *err, const struct json *answe
 	post(hook);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------ */
 
 static void on_exit_late(void *arg)
 {

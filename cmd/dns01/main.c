@@ -40,26 +40,27 @@ const struct verb verbs[] = {
 	{ .name = "serve",
 	  .arguments = "",
 	  .summary = "be the broker: publish for the clients of the configuration",
-	  .help = "Listens where the configuration says. SIGHUP reads the configuration again; SIGTERM "
-		  "ends it:\nwho waits is refused, and what clients hold stays until its lease is "
-		  "over.",
+	  .help = "Listens where the configuration says. SIGHUP reads the configuration again;\n"
+		  "SIGTERM ends it: who waits is refused, and what clients hold stays until its\n"
+		  "lease is over.",
 	  .run = verb_serve },
 	{ .name = "client",
 	  .arguments = "add NAME | set NAME | disable NAME | enable NAME | list",
 	  .least = 1,
 	  .most = 2,
 	  .summary = "the broker's clients that are not in the configuration",
-	  .help = "dns01 client add web --set names=www.example.com,example.com --set wildcard=true\n"
-		  "set replaces what a client may; it holds from the next request on.",
+	  .help = "dns01 client add web --set names=www.example.com,example.com --set "
+		  "wildcard=true\nset replaces what a client may; it holds from the next request "
+		  "on.",
 	  .run = verb_client },
 	{ .name = "token",
 	  .arguments = "new CLIENT | list [CLIENT] | revoke ID",
 	  .least = 1,
 	  .most = 2,
 	  .summary = "the credentials of the broker's clients",
-	  .help = "new prints a credential once, as the client's own configuration wants it. Two live "
-		  "ones of a\nclient may be there at a time: make the new one, put it in place, revoke "
-		  "the old one.",
+	  .help = "new prints a credential once, as the client's own configuration wants it. Two\n"
+		  "live ones of a client may be there at a time: make the new one, put it in\n"
+		  "place, revoke the old one.",
 	  .run = verb_token },
 	{ .name = "policy",
 	  .arguments = "CLIENT [NAME]",

@@ -102,7 +102,7 @@ static void on_signal(void *arg, int signo)
 	broker_stop(run->broker, on_stopped, run);
 }
 
-/* ---- the beginning -------------------------------------------------------------------------- */
+/* ---- the beginning -------------------------------------------------------------- */
 
 static enum err_code open_state(struct serve_run *run, struct err *err)
 {

@@ -127,7 +127,7 @@ void remote_close(struct remote *remote)
 	free(remote);
 }
 
-/* ---- calls --------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------- */
 
 static void call_free(struct remote_call *call)
 {
@@ -196,8 +196,8 @@ static void take_answer(struct remote_call *call, const struct http_response *re
 
 	if (json_parse(response->body, response->body_len, &answer, &err) != ERR_NONE) {
 		err_set(&err, ERR_PROTOCOL, endpoint->shown,
-			"the broker answers %d without an object of JSON; is it a dns01 serve with the "
-			"door \"api\"?",
+			"the broker answers %d without an object of JSON; is it a dns01 serve "
+			"with the door \"api\"?",
 			response->status);
 		finish(call, &err, NULL);
 		return;

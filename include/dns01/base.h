@@ -173,7 +173,7 @@ bool base64url_decode(const char *text, size_t len, uint8_t *out, size_t max, si
 /* base64 as people paste keys: standard or url alphabet, padded or not. */
 bool base64_decode_any(const char *text, size_t len, uint8_t *out, size_t max, size_t *out_len);
 char *base64_encode(const void *data, size_t len); /* standard alphabet, padded; gives */
-bool base64url_is(const char *text, size_t len); /* only [A-Za-z0-9_-], len > 0 */
+bool base64url_is(const char *text, size_t len);   /* only [A-Za-z0-9_-], len > 0 */
 void hex_encode(char *out, size_t out_size, const void *data, size_t len);
 bool hex_decode(const char *text, uint8_t *out, size_t max, size_t *out_len);
 

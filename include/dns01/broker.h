@@ -12,7 +12,7 @@
 
 #include "dns01/challenge.h"
 
-/* ---- policy: pure ------------------------------------------------------------------------- */
+/* ---- policy: pure --------------------------------------------------------------- */
 
 /* Why a request is refused; the first that holds, in this order. */
 enum policy_rule {
@@ -72,7 +72,7 @@ const char *policy_other_below(const struct conf *conf, const char *name, const 
 /* A client of the store as the configuration's are; NULL with err. Gives. */
 struct conf_client *broker_client_of_row(const struct client_row *row, struct err *err);
 
-/* ---- the daemon ---------------------------------------------------------------------------- */
+/* ---- the daemon ----------------------------------------------------------------- */
 
 struct broker;
 

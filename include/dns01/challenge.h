@@ -204,7 +204,7 @@ bool watch_shows(const struct watch *watch, const char *owner);
 /* Borrowed; whole until watch_free/cancel: done does not free the watch. */
 const struct timeline *watch_timeline(const struct watch *watch, size_t *count);
 
-/* ---- watcher: those who wait for the same UPDATE watch together --------------------------- */
+/* ---- watcher: those who wait for the same UPDATE watch together ----------------- */
 
 /* What joins in one turn of the loop, as the requesters of one batch do, shares one watch:
  * one server is asked once for all of them. */

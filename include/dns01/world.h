@@ -303,7 +303,8 @@ void world_real_stop(struct world *world);
 void world_real_drain(struct world *world, int64_t at_most_us);
 /* signal_cb in the loop for SIGINT, SIGTERM and SIGHUP. */
 void world_real_on_signal(struct world *world, void (*signal_cb)(void *arg, int signo), void *arg);
-/* The descriptor that the service manager opened for that place (SOCK_STREAM or SOCK_DGRAM), or -1. */
+/* The descriptor that the service manager opened for that place (SOCK_STREAM or SOCK_DGRAM), or
+ * -1. */
 int world_real_inherited(const struct listen_at *at, int type);
 /* Tells the service manager: "READY=1", "STOPPING=1"; nothing without one. */
 void world_real_notify(const char *state);

@@ -186,8 +186,8 @@ static const struct bad bad[] = {
 	  "t.conf:1: listeners[0].http: plain HTTP on an address of the network is for the door "
 	  "\"metrics\" alone; write https, or a loopback address" },
 	{ "listeners = ( { http = \"192.0.2.1\"; doors = [ \"metrics\" ]; } );",
-	  "t.conf:1: listeners[0].http: \"192.0.2.1\" is not an address with a port; write one such "
-	  "as \"[::]:8443\" or \"127.0.0.1:9353\"" },
+	  "t.conf:1: listeners[0].http: \"192.0.2.1\" is not an address with a port; write one "
+	  "such as \"[::]:8443\" or \"127.0.0.1:9353\"" },
 	{ "listeners = ( { dns = \"[::]:8053\"; doors = [ \"api\" ]; } );",
 	  "t.conf:1: listeners[0].doors: the door \"update\" is on a dns listener, which has no "
 	  "other" },
@@ -198,7 +198,8 @@ static const struct bad bad[] = {
 	  "t.conf:1: listeners[0].certificate: it belongs to https alone" },
 	{ "clients = ( { name = \"c\"; networks = [ \"10.2.1.0/16\" ]; } );",
 	  "t.conf:1: clients[0].networks: \"10.2.1.0/16\" is not a network; write one such as "
-	  "\"192.0.2.0/24\", \"2001:db8::/32\" or one address, with no bits set behind the prefix" },
+	  "\"192.0.2.0/24\", \"2001:db8::/32\" or one address, with no bits set behind the "
+	  "prefix" },
 	{ "clients = ( { name = \"c\"; names = [ \"*.a.b\" ]; } );",
 	  "t.conf:1: clients[0].names: \"*.a.b\" is not a name that can be granted; write one such "
 	  "as \"www.example.com\" without \"*.\" (wildcard = true grants that), or \"@san\"" },

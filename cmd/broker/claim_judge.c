@@ -1,0 +1,202 @@
+/* claim_judge: may a claim be? Its name when it is asked, its owner once that is known. */
+#include "claim.h"
+
+#define HOUR_US ((int64_t)3600 * 1000000)
+
+/* ---- authorized ----------------------------------------------------------------- */
+
+/* A client that has names below name, or NULL. */
+static const char *other_below(struct claim *claim, const char *name)
+{
+	const char *other = policy_other_below(claim->era->generation->conf, name, claim->client);
+	bool any = false;
+	struct err err;
+
+	if (!other && claim->broker->clients &&
+	    clients_any_below(claim->broker->clients, name, claim->client, &any, &err) !=
+		    ERR_NONE) {
+		return "?"; /* not known: as if there were one */
+	}
+	return other ? other : any ? "another" : NULL;
+}
+
+static bool is_apex(const struct claim *claim, const struct route *route, const char *name)
+{
+	const struct conf_zone *zone =
+		conf_find_zone(claim->era->generation->conf, name, claim->view);
+
+	return strcmp(route->zone, name) == 0 || (zone && strcmp(zone->suffix, name) == 0) ||
+	       (route->apex && strcmp(route->name, name) == 0);
+}
+
+static enum policy_rule judge(struct claim *claim, const struct route *route, const char *name,
+			      struct err *err)
+{
+	const struct conf_zone *target =
+		conf_target_zone(claim->era->generation->conf, claim->view);
+	struct policy_client client = identity_policy(claim->who);
+	char derived[NAME_TEXT_MAX];
+	struct policy_question question = {
+		.name = name,
+		.view = claim->view,
+		.value = claim->value,
+		.owner = route->owner,
+		.apex = name && is_apex(claim, route, name),
+		.other_below = name ? other_below(claim, name) : NULL,
+	};
+
+	if (name && target && policy_target(name, target->suffix, derived, err) == ERR_NONE) {
+		question.target = derived;
+	}
+	return policy_judge(&client, &question, err);
+}
+
+enum policy_rule claim_authorize(struct claim *claim, const struct route *route, struct err *err)
+{
+	enum policy_rule rule = judge(claim, route, claim->name, err);
+	char other[NAME_TEXT_MAX];
+
+	if (rule == POLICY_GRANTED && claim->name && policy_name_of(route->owner, NULL, other) &&
+	    strcmp(other, claim->name) != 0 &&
+	    !strlist_has(&claim->who->grant->targets, route->owner)) {
+		rule = judge(claim, route, other, err);
+	}
+	return rule;
+}
+
+struct share {
+	size_t mine, all;
+	struct strlist others;
+};
+
+enum err_code claim_check_share(struct claim *claim, struct err *err)
+{
+	struct owner_claims *at = owner_find(claim->broker, claim->owner);
+	struct share share = { 0 };
+	enum err_code code = ERR_NONE;
+
+	for (struct claim *other = at ? at->claims : NULL; other; other = other->owner_next) {
+		bool mine = strcmp(other->client, claim->client) == 0;
+
+		if (!claim_is_live(other) || other == claim ||
+		    (mine && strcmp(other->value, claim->value) == 0)) {
+			continue;
+		}
+		share.all++;
+		share.mine += mine;
+		if (!mine && !strlist_has(&share.others, other->client)) {
+			strlist_add(&share.others, other->client);
+		}
+	}
+	if (share.all >= POLICY_OWNER_VALUES || share.mine >= policy_share(share.others.count)) {
+		code = err_set(
+			err, ERR_LIMIT, claim->owner,
+			"there are %zu values already, %zu of them of this client, which may "
+			"have %zu while %zu other clients have some; remove one",
+			share.all, share.mine, policy_share(share.others.count),
+			share.others.count);
+		err->retry_after_s = RETRY_SOON_S;
+	}
+	strlist_clear(&share.others);
+	return code;
+}
+
+/* ---- asked ---------------------------------------------------------------------- */
+
+/* Its publishes of this hour; they come back evenly. */
+static enum err_code take_allowance(struct broker *broker, const struct conf_client *grant,
+				    struct err *err)
+{
+	struct usage *usage = usage_of(broker, grant->name, true);
+	double hour = (double)grant->publishes_per_hour;
+	int64_t now_us = world_mono_us(broker->world);
+	int64_t wait_s;
+
+	if (usage->allowance < 0) {
+		usage->allowance = hour;
+	}
+	usage->allowance += (double)(now_us - usage->counted_us) / (double)HOUR_US * hour;
+	usage->allowance = usage->allowance > hour ? hour : usage->allowance;
+	usage->counted_us = now_us;
+	if (usage->allowance >= 1) {
+		usage->allowance -= 1;
+		return ERR_NONE;
+	}
+	wait_s = (int64_t)((1 - usage->allowance) * 3600 / hour) + 1;
+	err_set(err, ERR_LIMIT, grant->name,
+		"it published %lld values within an hour (publishes_per_hour); the next one may "
+		"come in %lld s",
+		(long long)grant->publishes_per_hour, (long long)wait_s);
+	err->retry_after_s = wait_s;
+	return ERR_LIMIT;
+}
+
+enum err_code claim_check_limits(struct broker *broker, const struct conf_client *grant,
+				 struct err *err)
+{
+	struct usage *usage = usage_of(broker, grant->name, true);
+
+	if (broker->stopping || !broker->ready) {
+		err_set(err, ERR_BUSY, "", "the broker is %s; ask again",
+			broker->stopping ? "stopping" : "starting");
+		err->retry_after_s = RETRY_SOON_S;
+		return ERR_BUSY;
+	}
+	if (broker->waiting >= (size_t)broker->generation->conf->requests_max) {
+		err_set(err, ERR_LIMIT, "", "%zu requests wait already (requests_max); come back",
+			broker->waiting);
+		err->retry_after_s = RETRY_SOON_S;
+		return ERR_LIMIT;
+	}
+	if (usage->live >= (size_t)grant->values) {
+		err_set(err, ERR_LIMIT, grant->name,
+			"it has %zu values in DNS, as many as it may have (values); remove one",
+			usage->live);
+		err->retry_after_s = RETRY_SOON_S;
+		return ERR_LIMIT;
+	}
+	return take_allowance(broker, grant, err);
+}
+
+enum err_code claim_read_names(const struct claim_request *request, const char *view,
+			       struct asked *out, struct err *err)
+{
+	const struct conf_zone *target = conf_target_zone(request->who->generation->conf, view);
+	char parsed[NAME_TEXT_MAX];
+
+	*out = (struct asked){ .has_name = true };
+	if (request->name) {
+		if (name_parse(request->name, parsed, err) != ERR_NONE) {
+			return err->code;
+		}
+		snprintf(out->name, sizeof(out->name), "%s", name_base(parsed));
+		return ERR_NONE;
+	}
+	if (name_parse(request->owner, out->owner, err) != ERR_NONE) {
+		return err->code;
+	}
+	out->is_final = strncmp(out->owner, "_acme-challenge.", 16) != 0;
+	out->has_name = policy_name_of(out->owner, target ? target->suffix : NULL, out->name);
+	return ERR_NONE;
+}
+
+enum policy_rule claim_judge_asked(const struct claim_request *request, const struct asked *asked,
+				   const char *view, struct err *err)
+{
+	const struct identity *who = request->who;
+	struct policy_client client = identity_policy(who);
+	struct policy_question question = {
+		.name = asked->has_name ? asked->name : NULL,
+		.view = view,
+		.value = request->value,
+		.owner = asked->has_name ? NULL : asked->owner,
+	};
+
+	if (who->bound && (!asked->has_name || strcmp(who->bound, asked->name) != 0)) {
+		err_set(err, ERR_DENIED, who->grant->name,
+			"this credential is for \"%s\" alone, not for \"%s\"", who->bound,
+			asked->has_name ? asked->name : asked->owner);
+		return POLICY_UNGRANTED;
+	}
+	return policy_judge(&client, &question, err);
+}
