@@ -9,6 +9,7 @@
 #   make lint             style, sizes, layers
 #   make fuzz FUZZ_S=60   fuzzes each parser for so many seconds (clang)
 #   make bench            measures beside other ACME clients
+#   make bench-broker     measures the broker beside the primaries that it serves
 #   make install          DESTDIR=, PREFIX=/usr/local
 #   make dist             build/dns01-VERSION.tar.gz
 #
@@ -91,7 +92,7 @@ link = $(CC) $(DNS01_CFLAGS) $(CFLAGS) $(DNS01_LDFLAGS) $(LDFLAGS)
 
 # ---- targets --------------------------------------------------------------------
 
-.PHONY: all check check-parts check-fast demo bench lint fuzz fuzz-run install dist sim clean unit e2e
+.PHONY: all check check-parts check-fast demo bench bench-broker lint fuzz fuzz-run install dist sim clean unit e2e
 .PHONY: libraries objects FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -216,6 +217,17 @@ bench:
 	$(Q)tests/peer/fetch
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/bench/run
+
+bench-broker:
+	$(Q)tests/peer/packages bench check
+	$(Q)tests/peer/fetch
+	$(Q)$(MAKE) --no-print-directory all $(OUT)/bench/load
+	$(Q)tests/bench/broker
+
+$(OUT)/bench/load: $(OUT)/obj/tests/bench/load.o $(ARCHIVE)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(link) -o $@ $^ $(LDLIBS)
 
 # Each tests/fuzz/NAME.c has an LLVMFuzzerTestOneInput; inputs found stay in tests/fuzz/NAME/.
 fuzz:

@@ -1,0 +1,338 @@
+/*
+ * load: clients of the broker over kept-open connections, and what a primary takes when it is
+ * asked directly.
+ *
+ *   load broker SOCKET TOKENFILE CLIENTS SECONDS   each: publish, visible, retract, again
+ *   load direct ADDRESS KEYFILE ZONE PER_MESSAGE SECONDS   one connection: add, delete, again
+ *
+ * Prints one line of JSON: challenges, seconds, and for `broker` the latencies of publishing.
+ */
+#include "dns01/dns.h"
+#include "dns01/json.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/un.h>
+
+#define VALUE_LEN 43
+#define ANSWER_MAX 65536
+#define PER_MESSAGE_MAX 400
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void random_value(char out[VALUE_LEN + 1])
+{
+	uint8_t draw[SHA256_LEN];
+
+	crypto_random(draw, sizeof(draw));
+	base64url_encode(out, VALUE_LEN + 1, draw, sizeof(draw));
+}
+
+static int compare_i64(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* ---- through the broker --------------------------------------------------------------- */
+
+struct client {
+	int fd;
+	size_t number;
+	bool deleting;
+	char id[17];
+	char answer[ANSWER_MAX];
+	size_t len;
+	int64_t started_us;
+};
+
+struct run {
+	const char *token;
+	int64_t end_us, begin_us;
+	size_t active;
+	uint64_t challenges, failures;
+	int64_t *latency;
+	size_t latency_count, latency_cap;
+};
+
+static void send_text(struct client *client, const char *text)
+{
+	if (send(client->fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text)) {
+		die("send");
+	}
+}
+
+static void publish(struct run *run, struct client *client)
+{
+	char value[VALUE_LEN + 1], body[300], request[1000];
+
+	random_value(value);
+	snprintf(body, sizeof(body),
+		 "{\"name\":\"c%zu.bench.example.com\",\"value\":\"%s\",\"wait\":\"visible\"}",
+		 client->number, value);
+	snprintf(request, sizeof(request),
+		 "POST /v1/challenges HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer %s\r\n"
+		 "Content-Length: %zu\r\n\r\n%s",
+		 run->token, strlen(body), body);
+	client->deleting = false;
+	client->started_us = now_us();
+	send_text(client, request);
+}
+
+static void retract(struct run *run, struct client *client)
+{
+	char request[600];
+
+	snprintf(request, sizeof(request),
+		 "DELETE /v1/challenges/%s HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer %s\r\n\r\n",
+		 client->id, run->token);
+	client->deleting = true;
+	send_text(client, request);
+}
+
+/* The body's start once the whole answer is there; NULL: not yet. */
+static const char *whole_answer(struct client *client)
+{
+	char *end = strstr(client->answer, "\r\n\r\n");
+	char *length = strcasestr(client->answer, "Content-Length:");
+	size_t want;
+
+	if (!end || !length || length > end) {
+		return NULL;
+	}
+	want = (size_t)(end + 4 - client->answer) + strtoul(length + 15, NULL, 10);
+	return client->len >= want ? end + 4 : NULL;
+}
+
+static void note_latency(struct run *run, int64_t us)
+{
+	if (run->latency_count == run->latency_cap) {
+		run->latency_cap = run->latency_cap ? 2 * run->latency_cap : 1024;
+		run->latency = xreallocarray(run->latency, run->latency_cap, sizeof(int64_t));
+	}
+	run->latency[run->latency_count++] = us;
+}
+
+static void take_answer(struct run *run, struct client *client, const char *body)
+{
+	const char *id = strstr(body, "\"id\":\"");
+	bool good = strncmp(client->answer, "HTTP/1.1 200", 12) == 0;
+
+	if (!good) {
+		if (run->failures++ == 0) {
+			fprintf(stderr, "load: %s\n", client->answer);
+		}
+	}
+	if (!client->deleting && good && id) {
+		note_latency(run, now_us() - client->started_us);
+		snprintf(client->id, sizeof(client->id), "%.16s", id + 6);
+		client->len = 0;
+		retract(run, client);
+		return;
+	}
+	run->challenges += client->deleting && good;
+	client->len = 0;
+	if (now_us() < run->end_us) {
+		publish(run, client);
+	} else {
+		run->active--;
+	}
+}
+
+static void on_readable(struct run *run, struct client *client)
+{
+	ssize_t len = recv(client->fd, client->answer + client->len, ANSWER_MAX - 1 - client->len,
+			   MSG_DONTWAIT);
+	const char *body;
+
+	if (len <= 0) {
+		if (len < 0 && errno == EAGAIN) {
+			return;
+		}
+		die("the broker closed a connection");
+	}
+	client->len += (size_t)len;
+	client->answer[client->len] = '\0';
+	body = whole_answer(client);
+	if (body) {
+		take_answer(run, client, body);
+	}
+}
+
+static void open_client(struct client *client, const char *path, int epoll)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+
+	memcpy(address.sun_path, path, strlen(path));
+	client->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (client->fd < 0 ||
+	    connect(client->fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd, &event) != 0) {
+		die(path);
+	}
+}
+
+static int64_t percentile(const struct run *run, double share)
+{
+	return run->latency_count == 0
+		       ? 0
+		       : run->latency[(size_t)((double)(run->latency_count - 1) * share)];
+}
+
+static int through_broker(char **argv)
+{
+	size_t count = strtoul(argv[2], NULL, 10);
+	struct client *clients = xcalloc(count, sizeof(*clients));
+	struct run run = { .begin_us = now_us(), .active = count };
+	int epoll = epoll_create1(0);
+	struct epoll_event events[256];
+	struct buf token;
+	struct err err;
+
+	if (file_read_secret(argv[1], 1000, &token, &err) != ERR_NONE) {
+		die(err.text);
+	}
+	token.data[strcspn(token.data, "\r\n")] = '\0';
+	run.token = token.data;
+	run.end_us = run.begin_us + (int64_t)(strtod(argv[3], NULL) * 1e6);
+	for (size_t i = 0; i < count; i++) {
+		clients[i].number = i;
+		open_client(&clients[i], argv[0], epoll);
+		publish(&run, &clients[i]);
+	}
+	while (run.active > 0) {
+		int ready = epoll_wait(epoll, events, 256, 60000);
+
+		if (ready <= 0) {
+			die("no answer for a minute");
+		}
+		for (int i = 0; i < ready; i++) {
+			on_readable(&run, events[i].data.ptr);
+		}
+	}
+	qsort(run.latency, run.latency_count, sizeof(int64_t), compare_i64);
+	printf("{\"challenges\":%llu,\"failures\":%llu,\"seconds\":%.3f,\"p50_ms\":%.2f,"
+	       "\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
+	       (unsigned long long)run.challenges, (unsigned long long)run.failures,
+	       (double)(now_us() - run.begin_us) / 1e6, (double)percentile(&run, 0.5) / 1e3,
+	       (double)percentile(&run, 0.95) / 1e3, (double)percentile(&run, 0.99) / 1e3);
+	free(clients);
+	free(run.latency);
+	buf_wipe(&token);
+	return 0;
+}
+
+/* ---- straight to the primary ---------------------------------------------------------------- */
+
+struct direct {
+	struct world *world;
+	struct dns_client *dns;
+	struct tsig_key *key;
+	struct addr server;
+	const char *zone;
+	size_t count;
+	struct dns_change changes[PER_MESSAGE_MAX];
+	char owner[PER_MESSAGE_MAX][64];
+	char value[PER_MESSAGE_MAX][VALUE_LEN + 1];
+	int64_t end_us;
+	uint64_t challenges;
+};
+
+static void send_update(struct direct *direct, bool add);
+
+static void on_updated(void *arg, const struct err *err)
+{
+	struct direct *direct = arg;
+	bool added = direct->changes[0].add;
+
+	if (err) {
+		fprintf(stderr, "load: %s\n", err->text);
+		exit(1);
+	}
+	if (!added) {
+		direct->challenges += direct->count;
+		if (now_us() >= direct->end_us) {
+			world_real_stop(direct->world);
+			return;
+		}
+	}
+	send_update(direct, !added);
+}
+
+static void send_update(struct direct *direct, bool add)
+{
+	for (size_t i = 0; i < direct->count; i++) {
+		if (add) {
+			random_value(direct->value[i]);
+		}
+		direct->changes[i] = (struct dns_change){ .add = add,
+							  .owner = direct->owner[i],
+							  .value = direct->value[i],
+							  .ttl_s = 60 };
+	}
+	dns_update_start(direct->dns,
+			 &(struct dns_update){ .server = direct->server,
+					       .zone = direct->zone,
+					       .changes = direct->changes,
+					       .count = direct->count,
+					       .key = direct->key,
+					       .transport = DNS_TCP },
+			 on_updated, direct);
+}
+
+static int straight(char **argv)
+{
+	static struct direct direct;
+	struct err err;
+	int64_t begin_us = now_us();
+
+	direct.world = world_real_new(&err);
+	direct.dns = direct.world ? dns_client_new(direct.world) : NULL;
+	direct.zone = argv[2];
+	direct.count = strtoul(argv[3], NULL, 10);
+	direct.end_us = begin_us + (int64_t)(strtod(argv[4], NULL) * 1e6);
+	if (!direct.dns || direct.count == 0 || direct.count > PER_MESSAGE_MAX ||
+	    !addr_parse(argv[0], DNS_PORT, &direct.server) ||
+	    tsig_key_load(argv[1], false, &direct.key, &err) != ERR_NONE) {
+		die("arguments");
+	}
+	for (size_t i = 0; i < direct.count; i++) {
+		snprintf(direct.owner[i], sizeof(direct.owner[i]), "_acme-challenge.d%zu.%.20s", i,
+			 direct.zone);
+	}
+	send_update(&direct, true);
+	world_real_run(direct.world);
+	printf("{\"challenges\":%llu,\"seconds\":%.3f}\n", (unsigned long long)direct.challenges,
+	       (double)(now_us() - begin_us) / 1e6);
+	tsig_key_free(direct.key);
+	dns_client_free(direct.dns);
+	world_real_free(direct.world);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 6 && strcmp(argv[1], "broker") == 0) {
+		return through_broker(argv + 2);
+	}
+	if (argc == 7 && strcmp(argv[1], "direct") == 0) {
+		return straight(argv + 2);
+	}
+	fprintf(stderr, "usage: load broker SOCKET TOKENFILE CLIENTS SECONDS\n"
+			"       load direct ADDRESS KEYFILE ZONE PER_MESSAGE SECONDS\n");
+	return 64;
+}
