@@ -73,6 +73,8 @@ struct read_back {
 	struct apply *apply;
 	struct dns_call *call;
 	const char *owner;
+	const size_t *changes; /* indices of its values in the batch */
+	size_t count;
 };
 
 /* One batch on its way. */
@@ -87,6 +89,7 @@ struct apply {
 	struct range now; /* the range that is under way */
 	struct dns_call *update;
 	struct read_back *read_backs; /* of the range under way */
+	size_t *by_owner;             /* indices of what is published, by owner name */
 	size_t read_back_count;
 	size_t read_back_left;
 	struct world_timer *start;
@@ -195,6 +198,7 @@ static void apply_free(struct apply *apply)
 		dns_call_cancel(apply->read_backs[i].call);
 	}
 	free(apply->read_backs);
+	free(apply->by_owner);
 	free(apply->todo);
 	free(apply->results);
 	free(apply);
@@ -266,20 +270,21 @@ static void plan_ranges(struct apply *apply)
 }
 
 /* Where the value is not shown though the server said NOERROR (RFC 2136 s.3.4.2.2). */
-static void mark_not_shown(struct apply *apply, const char *owner, const struct dns_msg *msg)
+static void mark_not_shown(const struct read_back *read_back, const struct dns_msg *msg)
 {
+	struct apply *apply = read_back->apply;
+	const char *owner = read_back->owner;
 	char server[ADDR_TEXT_MAX];
 	bool alias = dns_msg_find(msg, DNS_ANSWER, owner, DNS_TYPE_CNAME) != NULL;
 
-	addr_format(server, &apply->primary->server, DNS_PORT);
-	for (size_t i = apply->now.from; i < apply->now.from + apply->now.count; i++) {
-		const struct provider_change *change = &apply->batch->changes[i];
+	for (size_t i = 0; i < read_back->count; i++) {
+		const size_t index = read_back->changes[i];
 
-		if (!change->publish || strcmp(change->owner, owner) != 0 ||
-		    dns_msg_has_txt(msg, owner, change->value)) {
+		if (dns_msg_has_txt(msg, owner, apply->batch->changes[index].value)) {
 			continue;
 		}
-		err_set(&apply->results[i], ERR_DNS, owner,
+		addr_format(server, &apply->primary->server, DNS_PORT);
+		err_set(&apply->results[index], ERR_DNS, owner,
 			alias ? "server %s took the update but a CNAME stands at that name, so the "
 				"TXT record was ignored; remove it, or set alias = \"follow\""
 			      : "server %s took the update for zone %s but does not show the "
@@ -295,7 +300,7 @@ static void on_read_back(void *arg, const struct err *err, const struct dns_msg 
 
 	read_back->call = NULL;
 	if (msg && (msg->rcode == DNS_NOERROR || msg->rcode == DNS_NXDOMAIN)) {
-		mark_not_shown(apply, read_back->owner, msg);
+		mark_not_shown(read_back, msg);
 	} else {
 		/* A primary that answers no questions is not asked again: the watch decides. */
 		log_info("%s: the update server does not answer questions: %s", read_back->owner,
@@ -306,34 +311,49 @@ static void on_read_back(void *arg, const struct err *err, const struct dns_msg 
 	}
 }
 
-static bool owner_is_first(const struct apply *apply, size_t index)
+static int compare_owners(const void *a, const void *b, void *arg)
+{
+	const struct provider_change *changes = arg;
+
+	return strcmp(changes[*(const size_t *)a].owner, changes[*(const size_t *)b].owner);
+}
+
+/* One for each owner that got values; how many. */
+static size_t list_read_backs(struct apply *apply)
 {
 	const struct provider_change *changes = apply->batch->changes;
+	size_t published = 0, count = 0;
 
-	for (size_t i = apply->now.from; i < index; i++) {
-		if (changes[i].publish && strcmp(changes[i].owner, changes[index].owner) == 0) {
-			return false;
+	apply->by_owner = xreallocarray(apply->by_owner, apply->now.count + 1, sizeof(size_t));
+	apply->read_backs =
+		xreallocarray(apply->read_backs, apply->now.count + 1, sizeof(struct read_back));
+	for (size_t i = apply->now.from; i < apply->now.from + apply->now.count; i++) {
+		if (changes[i].publish) {
+			apply->by_owner[published++] = i;
 		}
 	}
-	return true;
+	qsort_r(apply->by_owner, published, sizeof(size_t), compare_owners,
+		(void *)(uintptr_t)changes);
+	for (size_t i = 0; i < published; i++) {
+		const size_t *at = &apply->by_owner[i];
+
+		if (count == 0 ||
+		    strcmp(apply->read_backs[count - 1].owner, changes[*at].owner) != 0) {
+			apply->read_backs[count++] = (struct read_back){
+				.apply = apply, .owner = changes[*at].owner, .changes = at
+			};
+		}
+		apply->read_backs[count - 1].count++;
+	}
+	return count;
 }
 
 /* Asked over the connection that took the update, signed: BIND picks a view by key. */
 static void read_back_start(struct apply *apply)
 {
 	struct rfc2136 *primary = apply->primary;
-	size_t count = 0;
+	size_t count = list_read_backs(apply);
 
-	free(apply->read_backs);
-	apply->read_backs = xcalloc(apply->now.count, sizeof(*apply->read_backs));
-	for (size_t i = apply->now.from; i < apply->now.from + apply->now.count; i++) {
-		if (apply->batch->changes[i].publish && owner_is_first(apply, i)) {
-			apply->read_backs[count++] = (struct read_back){
-				.apply = apply,
-				.owner = apply->batch->changes[i].owner,
-			};
-		}
-	}
 	apply->read_back_count = count;
 	apply->read_back_left = count;
 	for (size_t i = 0; i < count; i++) {

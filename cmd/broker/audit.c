@@ -3,10 +3,30 @@
 
 #include <errno.h>
 
+#define AUDIT_FULL (64 * 1024)
+
+void audit_flush(struct broker *broker)
+{
+	struct buf *lines = &broker->audit;
+
+	if (lines->len > 0 &&
+	    write(broker->audit_fd, lines->data, lines->len) != (ssize_t)lines->len) {
+		log_error("audit lines cannot be written: %s", strerror(errno));
+	}
+	lines->len = 0;
+}
+
+static void on_audit_due(void *arg)
+{
+	struct broker *broker = arg;
+
+	broker->audit_due = NULL;
+	audit_flush(broker);
+}
+
 void audit_write(struct broker *broker, const struct audit *line)
 {
 	struct json *object = json_object();
-	struct buf text = BUF_INIT(JSON_TEXT_MAX);
 	char now[32], until[32];
 	char *dumped;
 
@@ -30,11 +50,13 @@ void audit_write(struct broker *broker, const struct audit *line)
 	}
 	dumped = json_dump(object);
 	json_free(object);
-	buf_add_str(&text, dumped);
-	buf_add_str(&text, "\n");
-	free(dumped);
-	if (write(broker->audit_fd, text.data, text.len) != (ssize_t)text.len) {
-		log_error("an audit line cannot be written: %s", strerror(errno));
+	if (broker->audit.len > AUDIT_FULL) {
+		audit_flush(broker);
 	}
-	buf_clear(&text);
+	buf_add_str(&broker->audit, dumped);
+	buf_add_str(&broker->audit, "\n");
+	free(dumped);
+	if (!broker->audit_due) {
+		broker->audit_due = world_timer_start(broker->world, 0, on_audit_due, broker);
+	}
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <sys/stat.h>
 
 #define HOUSEKEEPING_US ((int64_t)10 * 1000000)
@@ -17,8 +18,63 @@
 
 /* ---- eras ------------------------------------------------------------------------------- */
 
+struct seen_route {
+	char *name, *view;
+	const struct route *route;
+	int64_t at_us;
+};
+
+static int by_name_and_view(const void *a, const void *b)
+{
+	const struct seen_route *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : strcmp(x->view, y->view);
+}
+
+static void free_seen(void *node)
+{
+	struct seen_route *seen = node;
+
+	free(seen->name);
+	free(seen->view);
+	free(seen);
+}
+
+static struct seen_route *find_seen(struct era *era, const char *name, const char *view)
+{
+	struct seen_route key = { .name = (char *)(uintptr_t)name,
+				  .view = (char *)(uintptr_t)view };
+	struct seen_route **found = tfind(&key, &era->seen, by_name_and_view);
+
+	return found ? *found : NULL;
+}
+
+const struct route *era_route(struct era *era, const char *name, const char *view)
+{
+	int64_t now_us = world_mono_us(era->generation->broker->world);
+	struct seen_route *seen = find_seen(era, name, view);
+
+	return seen && now_us - seen->at_us < (int64_t)ROUTE_S * 1000000 ? seen->route : NULL;
+}
+
+void era_note_route(struct era *era, const char *name, const char *view, const struct route *route)
+{
+	struct seen_route *seen = find_seen(era, name, view);
+
+	if (!seen) {
+		seen = xcalloc(1, sizeof(*seen));
+		seen->name = xstrdup(name);
+		seen->view = xstrdup(view);
+		tsearch(seen, &era->seen, by_name_and_view);
+	}
+	seen->route = route;
+	seen->at_us = world_mono_us(era->generation->broker->world);
+}
+
 static void era_free(struct era *era)
 {
+	tdestroy(era->seen, free_seen);
 	watcher_free(era->watcher);
 	router_free(era->router);
 	free(era);
@@ -398,6 +454,7 @@ enum err_code broker_new(const struct broker_args *args, struct broker **out, st
 	broker->world = args->world;
 	broker->dns = args->dns;
 	broker->audit_fd = -1;
+	buf_init(&broker->audit, JSON_TEXT_MAX);
 	broker->generation = generation_new(broker, args->conf, err);
 	if (!broker->generation) {
 		free(broker);
@@ -622,6 +679,10 @@ void broker_free(struct broker *broker)
 		generation_drop(broker->sweeping);
 	}
 	generation_drop(broker->first);
+	world_timer_cancel(broker->world, broker->audit_due);
+	audit_flush(broker);
+	buf_clear(&broker->audit);
+	store_forget(broker);
 	if (broker->audit_fd > STDERR_FILENO) {
 		close(broker->audit_fd);
 	}

@@ -498,16 +498,10 @@ static void publish(struct claim *claim)
 	tell(claim);
 }
 
-static void on_route(void *arg, const struct err *err, const struct route *route)
+static void take_route(struct claim *claim, const struct route *route)
 {
-	struct claim *claim = arg;
 	struct err refusal;
 
-	claim->routing = NULL;
-	if (err) {
-		fail(claim, err);
-		return;
-	}
 	claim->owner = xstrdup(route->owner);
 	claim->zone = xstrdup(route->zone);
 	claim->rule = claim_authorize(claim, route, &refusal);
@@ -518,6 +512,29 @@ static void on_route(void *arg, const struct err *err, const struct route *route
 		return;
 	}
 	fail(claim, &refusal);
+}
+
+static void on_route(void *arg, const struct err *err, const struct route *route)
+{
+	struct claim *claim = arg;
+
+	claim->routing = NULL;
+	if (err) {
+		fail(claim, err);
+		return;
+	}
+	if (claim->name) {
+		era_note_route(claim->era, claim->name, claim->view, route);
+	}
+	take_route(claim, route);
+}
+
+static void on_known_route(void *arg)
+{
+	struct claim *claim = arg;
+
+	claim->expiry = NULL;
+	take_route(claim, era_route(claim->era, claim->name, claim->view));
 }
 
 /* ---- asked -------------------------------------------------------------------------- */
@@ -577,10 +594,14 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	claim->defer = request->defer;
 	group_join(claim, request->group);
 	claim->era = era_hold(who->generation);
-	claim->routing =
-		asked.is_final
-			? route_owner_start(claim->era->router, asked.owner, view, on_route, claim)
-			: route_start(claim->era->router, asked.name, view, on_route, claim);
+	if (asked.has_name && !asked.is_final && era_route(claim->era, asked.name, view)) {
+		claim->expiry = world_timer_start(broker->world, 0, on_known_route, claim);
+	} else if (asked.is_final) {
+		claim->routing =
+			route_owner_start(claim->era->router, asked.owner, view, on_route, claim);
+	} else {
+		claim->routing = route_start(claim->era->router, asked.name, view, on_route, claim);
+	}
 	return claim;
 }
 

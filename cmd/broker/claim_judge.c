@@ -9,15 +9,8 @@
 static const char *other_below(struct claim *claim, const char *name)
 {
 	const char *other = policy_other_below(claim->era->generation->conf, name, claim->client);
-	bool any = false;
-	struct err err;
 
-	if (!other && claim->broker->clients &&
-	    clients_any_below(claim->broker->clients, name, claim->client, &any, &err) !=
-		    ERR_NONE) {
-		return "?"; /* not known: as if there were one */
-	}
-	return other ? other : any ? "another" : NULL;
+	return other || !store_any_below(claim->broker, name, claim->client) ? other : "another";
 }
 
 static bool is_apex(const struct claim *claim, const struct route *route, const char *name)

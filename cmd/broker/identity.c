@@ -188,12 +188,11 @@ static enum err_code read_bound(const struct token_row *row, struct identity *wh
 static enum err_code find_in_store(struct broker *broker, const char *id, const char *secret,
 				   struct identity *who, struct err *err)
 {
-	struct token_row *row = NULL;
+	const struct token_row *row = store_token(broker, id);
 	uint8_t hash[SHA256_LEN];
 	enum err_code code;
-	struct err unused;
 
-	if (tokens_find(broker->clients, id, &row, &unused) != ERR_NONE) {
+	if (!row) {
 		return refuse_token(err);
 	}
 	sha256(secret, strlen(secret), hash);
@@ -212,7 +211,6 @@ static enum err_code find_in_store(struct broker *broker, const char *id, const 
 	if (code == ERR_NONE) {
 		token_note_use(broker, row->id, who->from_text);
 	}
-	token_row_free(row);
 	return code;
 }
 

@@ -23,6 +23,7 @@ struct era {
 	struct watcher *watcher;
 	int64_t born_us;
 	size_t users;
+	void *seen;       /* tsearch tree of routes found lately, by name and view */
 	struct era *next; /* among those that nobody uses any more */
 };
 
@@ -36,6 +37,11 @@ struct generation {
 	size_t users;
 };
 
+/* A route of that name found at most ROUTE_S ago, or NULL: an order asks for a name and its wildcard
+ * one after the other. */
+#define ROUTE_S 10
+const struct route *era_route(struct era *era, const char *name, const char *view);
+void era_note_route(struct era *era, const char *name, const char *view, const struct route *route);
 struct era *era_hold(struct generation *generation); /* the present one; era_drop later */
 void era_drop(struct era *era);
 void generation_hold(struct generation *generation);
@@ -78,6 +84,13 @@ struct policy_client identity_policy(const struct identity *identity);
 const struct tsig_key *broker_tsig_key(struct broker *broker, const char *name);
 void tsig_keys_free(struct tsig_keys *keys);
 struct tsig_keys *tsig_keys_load(const struct conf *conf, struct err *err);
+/* What clients.db says, remembered for STORE_LOOK_US at a time: a look whether another process
+ * changed it costs as much as a question. */
+#define STORE_LOOK_US 20000
+const struct token_row *store_token(struct broker *broker, const char *id); /* NULL: none */
+/* Whether a client of the store other than but has a name below name. */
+bool store_any_below(struct broker *broker, const char *name, const char *but);
+void store_forget(struct broker *broker);
 /* Uses of tokens are written now and then, all at once. */
 void token_note_use(struct broker *broker, const char *id, const char *from);
 void token_flush_uses(struct broker *broker);
@@ -206,6 +219,7 @@ struct audit {
 	int64_t lease_until;
 };
 void audit_write(struct broker *broker, const struct audit *line);
+void audit_flush(struct broker *broker); /* by itself with the next turn of the loop */
 
 enum door { DOOR_API, DOOR_HTTPREQ, DOOR_ACMEDNS, DOOR_UPDATE, DOOR_COUNT };
 enum outcome { OUTCOME_GRANTED, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_LIMITED, OUTCOME_COUNT };
@@ -334,6 +348,9 @@ struct broker {
 	uint8_t secret[SHA256_LEN]; /* accounts of acmedns are derived from it */
 	bool ready, stopping;
 	int audit_fd;
+	struct buf audit; /* lines of this turn */
+	struct world_timer *audit_due;
+	struct store_cache *cache;
 };
 
 #endif

@@ -23,6 +23,7 @@ static const char *const lane_state_names[] = {
 /* One record to change, with the row it stands for. */
 struct lane_change {
 	int64_t row_id;
+	struct lane_job *jobs; /* that want it */
 	char *owner;
 	char *value;
 };
@@ -32,8 +33,8 @@ struct lane {
 	char *zone;
 	const struct provider_in_use *use;
 	enum lane_state state;
-	struct lane_job *queue; /* waits for the next batch */
-	struct lane_job *batch; /* under way */
+	struct lane_job *queue, *queue_last; /* waits for the next batch */
+	struct lane_job *batch;              /* under way */
 	struct world_timer *timer;
 	struct lock *lock;
 	int64_t locking_since_us;
@@ -109,12 +110,10 @@ static void batch_end(struct lane *lane, const struct err *err)
 	lane_kick(lane);
 }
 
-static void job_result(struct lane *lane, int64_t row_id, const struct err *result)
+static void jobs_result(struct lane_job *jobs, const struct err *result)
 {
-	for (struct lane_job *job = lane->batch; job; job = job->next) {
-		if (job->kind == JOB_WANT && job->row_id == row_id) {
-			job_set_err(job, result);
-		}
+	for (struct lane_job *job = jobs; job; job = job->twin) {
+		job_set_err(job, result);
 	}
 }
 
@@ -161,7 +160,7 @@ static void take_result(struct lane *lane, size_t index, const struct err *resul
 	struct journal_result settled = { .row_id = lane->changes[index].row_id };
 
 	if (change->publish) {
-		job_result(lane, settled.row_id, result);
+		jobs_result(lane->changes[index].jobs, result);
 	}
 	if (result->code == ERR_NONE) {
 		settled.outcome = change->publish ? JOURNAL_PUT : JOURNAL_GONE;
@@ -226,49 +225,92 @@ static void apply_slice(struct lane *lane)
 
 /* ---- plan ------------------------------------------------------------------ */
 
-static void add_change(struct lane *lane, const struct journal_row *row, bool publish,
-		       uint32_t ttl_s)
+static void add_change(struct lane *lane, const struct journal_row *row, struct lane_job *job)
 {
-	struct lane_change *change;
+	struct lane_change *change = &lane->changes[lane->change_count];
 
-	for (size_t i = 0; i < lane->change_count; i++) {
-		if (lane->changes[i].row_id == row->id) {
-			return; /* two requesters, one record */
-		}
-	}
-	change = &lane->changes[lane->change_count];
-	*change = (struct lane_change){ row->id, xstrdup(row->owner), xstrdup(row->value) };
+	*change = (struct lane_change){ row->id, job, xstrdup(row->owner), xstrdup(row->value) };
 	lane->batch_changes[lane->change_count++] = (struct provider_change){
-		.publish = publish,
+		.publish = job != NULL,
 		.owner = change->owner,
 		.value = change->value,
-		.ttl_s = ttl_s,
+		.ttl_s = job ? job->ttl_s : 0,
 	};
+}
+
+/* What a plan wants, and who of the batch does. */
+struct wanted {
+	const struct journal_row *row;
+	struct lane_job *job;
+	size_t place; /* in the batch */
+};
+
+static int by_row(const void *a, const void *b)
+{
+	const struct wanted *x = a, *y = b;
+
+	if (x->row->id != y->row->id) {
+		return x->row->id < y->row->id ? -1 : 1;
+	}
+	return (x->place > y->place) - (x->place < y->place);
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct wanted *x = a, *y = b;
+
+	return (x->place > y->place) - (x->place < y->place);
+}
+
+/* Two requesters, one record: the first of them has the change, and the others for twins. */
+static size_t join_twins(struct wanted *wanted, size_t count)
+{
+	size_t kept = 0;
+
+	qsort(wanted, count, sizeof(*wanted), by_row);
+	for (size_t i = 0; i < count; i++) {
+		if (kept > 0 && wanted[kept - 1].row->id == wanted[i].row->id) {
+			wanted[i].job->twin = wanted[kept - 1].job->twin;
+			wanted[kept - 1].job->twin = wanted[i].job;
+		} else {
+			wanted[kept++] = wanted[i];
+		}
+	}
+	qsort(wanted, kept, sizeof(*wanted), by_place);
+	return kept;
 }
 
 static void take_plan(struct lane *lane, const struct journal_planned *planned)
 {
 	size_t room = planned->wanted_count + planned->retract_count + 1;
-	size_t want = 0;
+	struct wanted *wanted = xcalloc(room, sizeof(*wanted));
+	size_t next = 0, count = 0;
 
 	lane->changes = xcalloc(room, sizeof(*lane->changes));
 	lane->batch_changes = xcalloc(room, sizeof(*lane->batch_changes));
 	for (size_t i = 0; i < planned->retract_count; i++) {
-		add_change(lane, &planned->retract[i], false, 0);
+		add_change(lane, &planned->retract[i], NULL);
 	}
 	for (struct lane_job *job = lane->batch; job; job = job->next) {
 		const struct journal_row *row;
 
-		if (job->kind != JOB_WANT || want >= planned->wanted_count) {
+		if (job->kind != JOB_WANT || next >= planned->wanted_count) {
 			continue;
 		}
-		row = &planned->wanted[want++];
+		row = &planned->wanted[next++];
 		job->row_id = row->id;
 		job->lease_id = row->lease_id;
+		job->twin = NULL;
 		if (row->state != JOURNAL_APPLIED && !job->defer) {
-			add_change(lane, row, true, job->ttl_s);
+			wanted[count] = (struct wanted){ row, job, count };
+			count++;
 		}
 	}
+	count = join_twins(wanted, count);
+	for (size_t i = 0; i < count; i++) {
+		add_change(lane, wanted[i].row, wanted[i].job);
+	}
+	free(wanted);
 }
 
 static void on_planned(void *arg, const struct err *err, const struct journal_planned *planned)
@@ -298,19 +340,21 @@ static void plan(struct lane *lane)
 		.wants = wants,
 		.let_go = let_go,
 	};
+	struct lane_job **end = &lane->batch;
 
 	set_state(lane, LANE_PLANNING);
+	while (*end) {
+		end = &(*end)->next;
+	}
 	while (lane->queue && planned.want_count < JOURNAL_PLAN_MAX &&
 	       planned.let_go_count < JOURNAL_PLAN_MAX) {
 		struct lane_job *job = lane->queue;
-		struct lane_job **end = &lane->batch;
 
 		lane->queue = job->next;
+		lane->queue_last = lane->queue ? lane->queue_last : NULL;
 		job->next = NULL;
-		while (*end) {
-			end = &(*end)->next;
-		}
 		*end = job;
+		end = &job->next;
 		if (job->kind == JOB_WANT) {
 			wants[planned.want_count++] = (struct journal_want){
 				.owner = job->owner,
@@ -355,7 +399,7 @@ static void on_lock_timer(void *arg)
 		return;
 	}
 	lane->batch = lane->queue;
-	lane->queue = NULL;
+	lane->queue = lane->queue_last = NULL;
 	batch_end(lane, &err);
 }
 
@@ -392,25 +436,29 @@ struct lane *lane_get(struct publisher *publisher, const char *zone,
 
 void lane_queue(struct lane *lane, struct lane_job *job)
 {
-	struct lane_job **end = &lane->queue;
-
-	while (*end) {
-		end = &(*end)->next;
-	}
-	*end = job;
 	job->next = NULL;
+	if (lane->queue_last) {
+		lane->queue_last->next = job;
+	} else {
+		lane->queue = job;
+	}
+	lane->queue_last = job;
 	job_set_err(job, NULL);
 	lane_kick(lane);
 }
 
 bool lane_drop(struct lane *lane, struct lane_job *job)
 {
+	struct lane_job *before = NULL;
+
 	for (struct lane_job **at = &lane->queue; *at; at = &(*at)->next) {
 		if (*at == job) {
 			*at = job->next;
+			lane->queue_last = lane->queue_last == job ? before : lane->queue_last;
 			job->next = NULL;
 			return true;
 		}
+		before = *at;
 	}
 	return false;
 }

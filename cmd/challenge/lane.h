@@ -31,6 +31,7 @@ struct lane_job {
 	void (*done)(struct lane_job *job);
 	void *arg;
 	struct lane_job *next;
+	struct lane_job *twin; /* of the same record in its batch */
 };
 
 struct publisher {

@@ -31,18 +31,18 @@ struct publish {
 	struct err *err; /* the first failure, or NULL */
 	publish_done *done;
 	void *arg;
-	struct publish *next;
+	struct publish *prev, *next;
 };
 
 static void publish_free(struct publish *publish)
 {
-	struct publish **at = &publish->publisher->publishes;
-
-	while (*at && *at != publish) {
-		at = &(*at)->next;
+	if (publish->prev) {
+		publish->prev->next = publish->next;
+	} else {
+		publish->publisher->publishes = publish->next;
 	}
-	if (*at) {
-		*at = publish->next;
+	if (publish->next) {
+		publish->next->prev = publish->prev;
 	}
 	world_timer_cancel(publish->publisher->args.world, publish->report);
 	for (size_t i = 0; i < publish->count; i++) {
@@ -205,6 +205,9 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
 	publish->done = done;
 	publish->arg = arg;
 	publish->next = publisher->publishes;
+	if (publish->next) {
+		publish->next->prev = publish;
+	}
 	publisher->publishes = publish;
 	for (size_t i = 0; i < args->count; i++) {
 		count += args->items[i].route->settings->providers.count;

@@ -221,25 +221,48 @@ static struct watch_zone *zone_of(struct watch *watch, const struct route *route
 	return zone;
 }
 
+/* Sorted by zone and owner, so that a thousand of them are grouped in one pass. */
+static int by_owner(const void *a, const void *b)
+{
+	const struct publish_item *x = *(const struct publish_item *const *)a;
+	const struct publish_item *y = *(const struct publish_item *const *)b;
+	int order = strcmp(x->route->zone, y->route->zone);
+
+	return order != 0 ? order : strcmp(x->route->owner, y->route->owner);
+}
+
 static void add_item(struct watch *watch, const struct publish_item *item)
 {
 	struct watch_zone *zone = zone_of(watch, item->route);
-	struct watch_owner *owner = NULL;
+	struct watch_owner *owner =
+		zone->owner_count > 0 ? &zone->owners[zone->owner_count - 1] : NULL;
 
-	for (size_t i = 0; i < zone->owner_count && !owner; i++) {
-		if (strcmp(zone->owners[i].name, item->route->owner) == 0) {
-			owner = &zone->owners[i];
+	if (!owner || strcmp(owner->name, item->route->owner) != 0) {
+		if (zone->owner_count == zone->owner_cap) {
+			zone->owner_cap = zone->owner_cap ? 2 * zone->owner_cap : 4;
+			zone->owners =
+				xreallocarray(zone->owners, zone->owner_cap, sizeof(*zone->owners));
 		}
-	}
-	if (!owner) {
-		zone->owners =
-			xreallocarray(zone->owners, zone->owner_count + 1, sizeof(*zone->owners));
 		owner = &zone->owners[zone->owner_count++];
 		*owner = (struct watch_owner){ .name = xstrdup(item->route->owner) };
 	}
 	if (!strlist_has(&owner->values, item->value)) {
 		strlist_add(&owner->values, item->value);
 	}
+}
+
+static void add_items(struct watch *watch, const struct watch_args *args)
+{
+	const struct publish_item **sorted = xcalloc(args->count + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < args->count; i++) {
+		sorted[i] = &args->items[i];
+	}
+	qsort(sorted, args->count, sizeof(*sorted), by_owner);
+	for (size_t i = 0; i < args->count; i++) {
+		add_item(watch, sorted[i]);
+	}
+	free(sorted);
 }
 
 static size_t server_slots(const struct watch_zone *zone)
@@ -393,9 +416,7 @@ struct watch *watch_start(const struct watch_args *args, watch_done *done, void 
 	watch->done = done;
 	watch->arg = arg;
 	watch->zones = xcalloc(args->count + 1, sizeof(*watch->zones));
-	for (size_t i = 0; i < args->count; i++) {
-		add_item(watch, &args->items[i]);
-	}
+	add_items(watch, args);
 	for (size_t z = 0; z < watch->zone_count; z++) {
 		struct watch_zone *zone = &watch->zones[z];
 		size_t zone_slots = server_slots(zone);

@@ -39,7 +39,7 @@ struct watch_zone {
 	struct watch *watch;
 	const struct route *route; /* of its first item: settings, servers, source */
 	struct watch_owner *owners;
-	size_t owner_count;
+	size_t owner_count, owner_cap;
 	struct watch_server *servers;
 	size_t server_count;
 	unsigned rounds_left; /* full passes still wanted: 2 with settle */

@@ -1,7 +1,9 @@
 /* Digests, MACs, randomness, and the value of a challenge. */
 #include "internal.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 
 /* By enum mac_alg. */
@@ -16,9 +18,48 @@ static const struct {
 };
 _Static_assert(ARRAY_LEN(macs) == MAC_ALG_COUNT, "one row for each algorithm");
 
+/* Looking an algorithm up costs ten times what a short digest does: each once. */
+static EVP_MD_CTX *sha256_context(void)
+{
+	static EVP_MD_CTX *context; /* lives as long as the program */
+
+	if (!context) {
+		EVP_MD *md = EVP_MD_fetch(NULL, "SHA256", NULL);
+
+		context = EVP_MD_CTX_new();
+		openssl_must(md && context && EVP_DigestInit_ex2(context, md, NULL) == 1,
+			     "compute SHA-256");
+		EVP_MD_free(md);
+	}
+	return context;
+}
+
+static EVP_MAC_CTX *mac_context(enum mac_alg alg)
+{
+	static EVP_MAC_CTX *contexts[MAC_ALG_COUNT];
+	EVP_MAC *mac;
+	OSSL_PARAM params[2] = {
+		OSSL_PARAM_construct_utf8_string("digest", (char *)(uintptr_t)macs[alg].digest, 0),
+		OSSL_PARAM_construct_end()
+	};
+
+	if (!contexts[alg]) {
+		mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+		contexts[alg] = EVP_MAC_CTX_new(mac);
+		openssl_must(contexts[alg] && EVP_MAC_CTX_set_params(contexts[alg], params) == 1,
+			     "compute an HMAC");
+		EVP_MAC_free(mac);
+	}
+	return contexts[alg];
+}
+
 void sha256(const void *data, size_t len, uint8_t out[SHA256_LEN])
 {
-	openssl_must(EVP_Q_digest(NULL, "SHA256", NULL, data, len, out, NULL) == 1,
+	EVP_MD_CTX *context = sha256_context();
+
+	openssl_must(EVP_DigestInit_ex2(context, NULL, NULL) == 1 &&
+			     EVP_DigestUpdate(context, data, len) == 1 &&
+			     EVP_DigestFinal_ex(context, out, NULL) == 1,
 		     "compute SHA-256");
 }
 
@@ -42,11 +83,12 @@ void mac_of(const struct mac_input *input, uint8_t out[MAC_MAX])
 {
 	/* OpenSSL takes no secret at all for a forgotten one, but a secret of no octets. */
 	const void *secret = input->secret ? input->secret : "";
+	EVP_MAC_CTX *context = mac_context(input->alg);
 	size_t len = 0;
 
-	openssl_must(EVP_Q_mac(NULL, "HMAC", NULL, macs[input->alg].digest, NULL, secret,
-			       input->secret_len, input->data, input->len, out, MAC_MAX,
-			       &len) != NULL &&
+	openssl_must(EVP_MAC_init(context, secret, input->secret_len, NULL) == 1 &&
+			     EVP_MAC_update(context, input->data, input->len) == 1 &&
+			     EVP_MAC_final(context, out, &len, MAC_MAX) == 1 &&
 			     len == macs[input->alg].len,
 		     "compute an HMAC");
 }

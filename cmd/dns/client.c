@@ -124,10 +124,16 @@ void call_set_timer(struct dns_call *call, int64_t delay_us, world_fire *fire)
 static void on_failed(void *arg)
 {
 	struct dns_call *call = arg;
-	struct err err = call->hint;
+	struct err err = *call->hint;
 
 	call->timer = NULL;
 	call_finish(call, &err);
+}
+
+void call_set_hint(struct dns_call *call, const struct err *err)
+{
+	free(call->hint);
+	call->hint = err_box(err);
 }
 
 void call_fail_later(struct dns_call *call)
@@ -138,7 +144,8 @@ void call_fail_later(struct dns_call *call)
 
 bool call_message(struct dns_call *call, uint16_t id, struct buf *out)
 {
-	int64_t now_s = world_wall_s(call->client->world);
+	int64_t now_s = call->key ? world_wall_s(call->client->world) : 0;
+	struct err err;
 
 	call->sent++;
 	call->expect.id = id;
@@ -149,7 +156,11 @@ bool call_message(struct dns_call *call, uint16_t id, struct buf *out)
 	if (!out->overflow && out->len >= WIRE_HEADER_LEN) {
 		wire_set_u16((uint8_t *)out->data, id);
 	}
-	return !call->key || tsig_sign(out, call->key, now_s, &call->mac, &call->hint) == ERR_NONE;
+	if (!call->key || tsig_sign(out, call->key, now_s, &call->mac, &err) == ERR_NONE) {
+		return true;
+	}
+	call_set_hint(call, &err);
+	return false;
 }
 
 /* RFC 6891 s.7: servers that do not know EDNS say FORMERR, or NOTIMP. */
@@ -215,7 +226,21 @@ static void call_free(struct dns_call *call)
 	buf_clear(&call->body);
 	dns_msg_free(call->msg);
 	free(call->subject);
+	free(call->hint);
 	free(call);
+}
+
+static void add_subject(const struct dns_call *call, struct err *err)
+{
+	char name[NAME_TEXT_MAX], server[ADDR_TEXT_MAX];
+
+	if (call->subject) {
+		(void)err_subject(err, "%s", call->subject);
+		return;
+	}
+	wire_name_text(&call->expect.name, name);
+	addr_format(server, &call->peer->addr, DNS_PORT);
+	(void)err_subject(err, "%s of %s at %s", dns_type_name(call->expect.type), name, server);
 }
 
 void call_finish(struct dns_call *call, const struct err *err)
@@ -225,7 +250,7 @@ void call_finish(struct dns_call *call, const struct err *err)
 	call_detach(call);
 	if (err) {
 		told = *err;
-		(void)err_subject(&told, "%s", call->subject);
+		add_subject(call, &told);
 	}
 	call->kind->finish(call, err ? &told : NULL);
 	call_free(call);
@@ -233,10 +258,12 @@ void call_finish(struct dns_call *call, const struct err *err)
 
 void call_give_up(struct dns_call *call)
 {
-	struct err err = call->hint;
+	struct err err = { .code = ERR_NONE };
 	char waited[32];
 
-	if (err.code == ERR_NONE) {
+	if (call->hint) {
+		err = *call->hint;
+	} else {
 		duration_human(waited, call->timeout_ms * 1000 - call_left_us(call));
 		err_set(&err, ERR_TIMEOUT, "",
 			"no answer within %s (asked %d times by UDP, %d by TCP); is the address "
@@ -278,14 +305,6 @@ static int64_t ask_timeout_ms(const struct dns_ask *ask)
 	return ask->transport == DNS_TCP ? TCP_TRY_MS : udp_ms + TCP_TRY_MS;
 }
 
-static char *ask_subject(const struct dns_ask *ask)
-{
-	char server[ADDR_TEXT_MAX];
-
-	addr_format(server, &ask->server, DNS_PORT);
-	return xasprintf("%s of %s at %s", dns_type_name(ask->type), ask->name, server);
-}
-
 struct dns_call *dns_ask_start(struct dns_client *client, const struct dns_ask *ask,
 			       dns_ask_done *done, void *arg)
 {
@@ -296,15 +315,21 @@ struct dns_call *dns_ask_start(struct dns_client *client, const struct dns_ask *
 		.opcode = WIRE_OPCODE_QUERY,
 		.key = ask->key,
 		.timeout_ms = ask_timeout_ms(ask),
-		.subject = ask_subject(ask),
 	};
-	struct dns_call *call = call_new(client, &setup);
+	struct dns_call *call;
+	struct err err;
+	char server[ADDR_TEXT_MAX];
 
+	call = call_new(client, &setup);
 	call->done.ask = done;
 	call->arg = arg;
 	call->edns = true;
 	if (!wire_name_from_text(ask->name, &call->expect.name)) {
-		err_set(&call->hint, ERR_USAGE, "", "that is not a domain name");
+		addr_format(server, &ask->server, DNS_PORT);
+		call->subject =
+			xasprintf("%s of %s at %s", dns_type_name(ask->type), ask->name, server);
+		err_set(&err, ERR_USAGE, "", "that is not a domain name");
+		call_set_hint(call, &err);
 		call_fail_later(call);
 		return call;
 	}

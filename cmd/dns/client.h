@@ -76,15 +76,15 @@ struct dns_call {
 	struct tsig_mac mac; /* of the request last sent */
 	int64_t timeout_ms;
 	int64_t deadline_us;
-	char *subject; /* of errors: question and server */
+	char *subject; /* of errors; NULL: the question and the server */
 
 	struct world_timer *timer;
 	struct world_dgram *dgram;
 	int udp_tries, tcp_tries;
-	unsigned sent;             /* messages, whatever became of them */
-	bool hint_counts;          /* an error reply, unproven: TCP is asked next */
-	struct err hint;           /* the best explanation if nothing better comes */
-	struct dns_call *tcp_next; /* in the connection's list */
+	unsigned sent;    /* messages, whatever became of them */
+	bool hint_counts; /* an error reply, unproven: TCP is asked next */
+	struct err *hint; /* the best explanation if nothing better comes, or NULL */
+	struct dns_call *tcp_prev, *tcp_next; /* in the connection's list */
 	bool written;
 	int64_t asked_us; /* when it was given to the connection */
 
@@ -114,7 +114,7 @@ struct call_setup {
 	uint8_t opcode;
 	const struct tsig_key *key;
 	int64_t timeout_ms;
-	char *subject; /* taken */
+	char *subject; /* taken; NULL: made of the question when it is needed */
 };
 
 /* Makes a call without a body; call_launch() sends it once that is built. */
@@ -127,6 +127,7 @@ enum verdict call_judge(struct dns_call *call, const uint8_t *wire, size_t len, 
 void call_finish(struct dns_call *call, const struct err *err);
 /* Ends it with the hint, or as unanswered. */
 void call_give_up(struct dns_call *call);
+void call_set_hint(struct dns_call *call, const struct err *err); /* copies */
 /* From the loop, with call->hint; for failures inside start. */
 void call_fail_later(struct dns_call *call);
 void call_set_timer(struct dns_call *call, int64_t delay_us, world_fire *fire);

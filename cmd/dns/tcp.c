@@ -16,7 +16,9 @@ struct dns_tcp {
 	struct world *world;
 	struct world_stream *stream;
 	enum tcp_state state;
-	struct dns_call *calls; /* waiting to be written, or for a reply */
+	struct dns_call *calls; /* waiting to be written, or for a reply; the oldest first */
+	struct dns_call *last;
+	uint8_t ids[65536 / 8]; /* a bit for each ID in use */
 	struct buf in;          /* a part of "length, message" */
 	struct world_timer *idle;
 	int64_t heard_us; /* when octets last came; 0: never */
@@ -56,22 +58,41 @@ static void on_idle(void *arg)
 	tcp_close(tcp);
 }
 
+static bool id_is_used(const struct dns_tcp *tcp, uint16_t id)
+{
+	return tcp->ids[id / 8] >> (id % 8) & 1;
+}
+
+static void use_id(struct dns_tcp *tcp, uint16_t id, bool used)
+{
+	uint8_t bit = (uint8_t)(1u << (id % 8));
+
+	tcp->ids[id / 8] = (uint8_t)(used ? tcp->ids[id / 8] | bit : tcp->ids[id / 8] & ~bit);
+}
+
 /* Unlinks the call; the connection stays for the next one. */
 void tcp_stop(struct dns_call *call)
 {
 	struct dns_tcp *tcp = call->peer->tcp;
-	struct dns_call **link;
 
-	if (call->state != CALL_TCP || !tcp) {
+	if (call->state != CALL_TCP || !tcp ||
+	    (!call->tcp_prev && !call->tcp_next && tcp->calls != call)) {
 		return;
 	}
-	for (link = &tcp->calls; *link; link = &(*link)->tcp_next) {
-		if (*link == call) {
-			*link = call->tcp_next;
-			break;
-		}
+	if (call->tcp_prev) {
+		call->tcp_prev->tcp_next = call->tcp_next;
+	} else {
+		tcp->calls = call->tcp_next;
 	}
-	call->tcp_next = NULL;
+	if (call->tcp_next) {
+		call->tcp_next->tcp_prev = call->tcp_prev;
+	} else {
+		tcp->last = call->tcp_prev;
+	}
+	if (call->written) {
+		use_id(tcp, call->expect.id, false);
+	}
+	call->tcp_prev = call->tcp_next = NULL;
 	if (!tcp->calls && !tcp->idle) {
 		tcp->idle = world_timer_start(tcp->world, (int64_t)DNS_TCP_IDLE_MS * 1000, on_idle,
 					      tcp);
@@ -97,7 +118,7 @@ static uint16_t fresh_id(const struct dns_tcp *tcp)
 
 	do {
 		world_random(tcp->world, &id, sizeof(id));
-	} while (find_call(tcp, id));
+	} while (id_is_used(tcp, id));
 	return id;
 }
 
@@ -112,6 +133,7 @@ static void write_call(struct dns_tcp *tcp, struct dns_call *call)
 		buf_add(&framed, message.data, message.len);
 		tcp->world->ops->stream_write(tcp->stream, framed.data, framed.len);
 		call->written = true;
+		use_id(tcp, call->expect.id, true);
 	} else {
 		tcp_stop(call);
 		call_fail_later(call);
@@ -122,15 +144,17 @@ static void write_call(struct dns_tcp *tcp, struct dns_call *call)
 
 static void submit(struct dns_tcp *tcp, struct dns_call *call)
 {
-	struct dns_call **link = &tcp->calls;
-
 	world_timer_cancel(tcp->world, tcp->idle);
 	tcp->idle = NULL;
-	while (*link) { /* at the end: what was asked first is written first */
-		link = &(*link)->tcp_next;
-	}
-	*link = call;
+	/* at the end: what was asked first is written first */
+	call->tcp_prev = tcp->last;
 	call->tcp_next = NULL;
+	if (tcp->last) {
+		tcp->last->tcp_next = call;
+	} else {
+		tcp->calls = call;
+	}
+	tcp->last = call;
 	call->written = false;
 	if (tcp->state == TCP_OPEN) {
 		write_call(tcp, call);
@@ -160,11 +184,11 @@ static void abandon(struct dns_tcp *tcp, const struct err *err, bool again)
 	struct dns_call *calls = tcp->calls;
 	struct dns_call *call;
 
-	tcp->calls = NULL;
+	tcp->calls = tcp->last = NULL;
 	tcp_close(tcp);
 	while ((call = calls)) {
 		calls = call->tcp_next;
-		call->tcp_next = NULL;
+		call->tcp_prev = call->tcp_next = NULL;
 		/* Servers that close after each answer still answer all. */
 		call->tcp_tries -= progress;
 		if (again && call->tcp_tries < TCP_TRIES && call_left_us(call) > 0) {
@@ -173,8 +197,8 @@ static void abandon(struct dns_tcp *tcp, const struct err *err, bool again)
 		}
 		/* What ends a call may end others, or the client: so each is
 		 * ended from the loop, by its own timer. */
-		if (call->hint.code == ERR_NONE) {
-			call->hint = *err;
+		if (!call->hint) {
+			call_set_hint(call, err);
 		}
 		call_fail_later(call);
 	}
@@ -235,6 +259,7 @@ static void on_message(struct dns_tcp *tcp, const uint8_t *data, size_t len)
 		return;
 	case VERDICT_NO_EDNS:
 		call->edns = false;
+		use_id(tcp, call->expect.id, false);
 		write_call(tcp, call);
 		return;
 	case VERDICT_UNBELIEVED:

@@ -49,13 +49,13 @@ static void on_reply(struct dns_call *call, const uint8_t *data, size_t len)
 		return;
 	case VERDICT_UNBELIEVED:
 		/* RFC 8945 s.5.3: go on waiting, the true reply may come. */
-		call->hint = err;
+		call_set_hint(call, &err);
 		call->hint_counts = call->hint_counts || err.code == ERR_DENIED;
 		return;
 	case VERDICT_HOPELESS:
 		/* Anyone who saw the query could have said so; TCP is harder
 		 * to speak on for another. */
-		call->hint = err;
+		call_set_hint(call, &err);
 		to_tcp(call);
 		return;
 	case VERDICT_REFUSED:
@@ -76,8 +76,8 @@ static void on_dgram(void *arg, const uint8_t *data, size_t len, const struct er
 		return;
 	}
 	/* A closed port or no route: no other try will fare better, TCP might. */
-	if (call->hint.code == ERR_NONE) {
-		call->hint = *err;
+	if (!call->hint) {
+		call_set_hint(call, err);
 	}
 	to_tcp(call);
 }

@@ -201,10 +201,12 @@ struct dns_call *dns_update_start(struct dns_client *client, const struct dns_up
 		.subject = update_subject(update),
 	};
 	struct dns_call *call = call_new(client, &setup);
+	struct err err;
 
 	call->done.update = done;
 	call->arg = arg;
-	if (build(call, update, &call->hint) != ERR_NONE) {
+	if (build(call, update, &err) != ERR_NONE) {
+		call_set_hint(call, &err);
 		call_fail_later(call);
 	} else {
 		/* By default TCP: any size, and harder to forge. */

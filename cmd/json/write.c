@@ -102,8 +102,16 @@ struct json *json_clone(const struct json *value)
 
 static char *dump(const struct json *value, size_t flags)
 {
-	char *text = json_dumps(json_in(value), flags | JSON_ENCODE_ANY);
+	char short_text[2048];
+	size_t len =
+		json_dumpb(json_in(value), short_text, sizeof(short_text), flags | JSON_ENCODE_ANY);
+	char *text;
 
+	must(len > 0);
+	if (len <= sizeof(short_text)) {
+		return xstrndup(short_text, len);
+	}
+	text = json_dumps(json_in(value), flags | JSON_ENCODE_ANY);
 	must(text != NULL);
 	return text;
 }

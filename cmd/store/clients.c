@@ -49,6 +49,7 @@ static const char *const sql_texts[] = {
 	[CSQL_BEGIN] = "BEGIN IMMEDIATE",
 	[CSQL_COMMIT] = "COMMIT",
 	[CSQL_ROLLBACK] = "ROLLBACK",
+	[CSQL_VERSION] = "PRAGMA data_version",
 	[CSQL_ADD] = "INSERT INTO client (name, grants, disabled, created_at) VALUES (?, ?, 0, ?)",
 	[CSQL_ADD_NAME] = "INSERT INTO grant_name (client_id, reversed)"
 			  " SELECT id, ?2 FROM client WHERE name = ?1",
@@ -299,6 +300,19 @@ void clients_close(struct clients *clients)
 	(void)sqlite3_close_v2(clients->db);
 	free(clients->path);
 	free(clients);
+}
+
+enum err_code clients_version(struct clients *clients, int64_t *out, struct err *err)
+{
+	struct cquery query;
+	enum err_code code;
+
+	cquery_begin(&query, clients, CSQL_VERSION);
+	if (cquery_row(&query, &code, err)) {
+		*out = cquery_num(&query, 0);
+	}
+	cquery_end(&query);
+	return code;
 }
 
 /* ---- clients -------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 
 #define SCRATCH_LEN (64 * 1024) /* no datagram is longer */
 #define SIGNAL_COUNT 3
+#define RANDOM_POOL 512 /* octets asked of the system at once; most draws are a few */
 
 /* First member of whatever the world waits for; freed with it. */
 struct handle {
@@ -35,6 +36,10 @@ struct real_world {
 	void *signal_arg;
 	bool stopped;
 	uint8_t *scratch; /* SCRATCH_LEN octets for one read */
+	uint8_t random[RANDOM_POOL];
+	size_t random_left;        /* of them, at the end */
+	struct world_timer *flush; /* of what streams were given to write */
+	TAILQ_HEAD(unflushed, world_stream) unflushed;
 };
 
 static inline struct real_world *real(struct world *world)
@@ -73,6 +78,7 @@ struct world_child *real_spawn_start(struct world *world, const struct spawn_req
 				     world_spawn_done *done, void *arg);
 void real_spawn_cancel(struct world_child *child);
 
+void streams_flush(struct real_world *world); /* what was written in this turn */
 /* Of a connection that was made to us; nothing is read until real_stream_accept. Takes fd. */
 struct world_stream *stream_of_fd(struct world *world, int fd, const struct addr *peer);
 void real_stream_accept(struct world_stream *stream, world_stream_cb *cb, void *arg);

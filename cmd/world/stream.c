@@ -30,7 +30,9 @@ struct world_stream {
 	struct event *writable;
 	struct buf out;
 	size_t out_sent; /* of out, from its front */
-	struct err err;  /* why it ends; ERR_NONE while it does not */
+	bool unflushed;  /* in the world's list: `out` goes out with the end of this turn */
+	TAILQ_ENTRY(world_stream) flush_link;
+	struct err err; /* why it ends; ERR_NONE while it does not */
 	world_stream_cb *cb;
 	void *arg;
 };
@@ -173,10 +175,21 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	end(stream);
 }
 
+static void flush_now(struct world_stream *stream)
+{
+	if (stream->state == STREAM_OPEN && stream->err.code == ERR_NONE && unsent(stream) > 0) {
+		flush(stream);
+	}
+}
+
 void real_stream_close(struct world_stream *stream)
 {
 	if (!stream) {
 		return;
+	}
+	if (stream->unflushed) {
+		flush_now(stream); /* as if it had been written at once */
+		TAILQ_REMOVE(&stream->handle.world->unflushed, stream, flush_link);
 	}
 	event_free(stream->readable);
 	event_free(stream->writable);
@@ -273,23 +286,50 @@ static void keep_for_later(struct world_stream *stream, const void *data, size_t
 			"%s reads too slowly: more than %d octets wait to be sent", peer,
 			WRITE_BUFFER_MAX);
 		break_off(stream);
-		return;
 	}
-	event_add(stream->writable, NULL);
+}
+
+/* Many small messages of one turn are one call: a hundred questions to a name server, say. */
+void streams_flush(struct real_world *world)
+{
+	struct world_stream *stream;
+
+	real_timer_cancel(world->flush);
+	world->flush = NULL;
+	while ((stream = TAILQ_FIRST(&world->unflushed))) {
+		TAILQ_REMOVE(&world->unflushed, stream, flush_link);
+		stream->unflushed = false;
+		flush_now(stream);
+		if (stream->state == STREAM_OPEN && unsent(stream) > 0) {
+			event_add(stream->writable, NULL);
+		}
+	}
+}
+
+static void on_flush(void *arg)
+{
+	struct real_world *world = arg;
+
+	world->flush = NULL;
+	streams_flush(world);
 }
 
 void real_stream_write(struct world_stream *stream, const void *data, size_t len)
 {
-	const uint8_t *at = data;
-	size_t sent = 0;
+	struct real_world *world = stream->handle.world;
+	bool waits = unsent(stream) > 0 && !stream->unflushed;
 
 	if (stream->state == STREAM_ENDED || stream->err.code != ERR_NONE || len == 0) {
 		return;
 	}
-	if (stream->state == STREAM_OPEN && unsent(stream) == 0) {
-		sent = send_some(stream, at, len);
+	keep_for_later(stream, data, len);
+	if (stream->err.code != ERR_NONE || stream->state != STREAM_OPEN || waits ||
+	    stream->unflushed) {
+		return;
 	}
-	if (sent < len && stream->err.code == ERR_NONE) {
-		keep_for_later(stream, at + sent, len - sent);
+	stream->unflushed = true;
+	TAILQ_INSERT_TAIL(&world->unflushed, stream, flush_link);
+	if (!world->flush) {
+		world->flush = real_timer_start(&world->world, 0, on_flush, world);
 	}
 }

@@ -75,11 +75,10 @@ static int64_t real_wall_us(struct world *world)
 	return clock_us(CLOCK_REALTIME);
 }
 
-static void real_random(struct world *world, void *out, size_t len)
+static void system_random(void *out, size_t len)
 {
 	uint8_t *at = out;
 
-	(void)world;
 	while (len > 0) {
 		ssize_t got = getrandom(at, len, 0);
 
@@ -94,6 +93,24 @@ static void real_random(struct world *world, void *out, size_t len)
 		at += got;
 		len -= (size_t)got;
 	}
+}
+
+/* Each octet is given once, and is gone from here then. */
+static void real_random(struct world *world, void *out, size_t len)
+{
+	struct real_world *self = real(world);
+
+	if (len > RANDOM_POOL) {
+		system_random(out, len);
+		return;
+	}
+	if (len > self->random_left) {
+		system_random(self->random, RANDOM_POOL);
+		self->random_left = RANDOM_POOL;
+	}
+	self->random_left -= len;
+	memcpy(out, self->random + self->random_left, len);
+	wipe(self->random + self->random_left, len);
 }
 
 /* ---- HTTP ----------------------------------------------------------------------- */
@@ -156,6 +173,8 @@ static struct event_base *new_base(void)
 		event_config_set_flag(config, EVENT_BASE_FLAG_NO_CACHE_TIME);
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+		/* No descriptor of ours is a copy of another, which it could not tell apart. */
+		event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 		base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
@@ -202,6 +221,7 @@ struct world *world_real_new(struct err *err)
 	TAILQ_INIT(&world->handles);
 	TAILQ_INIT(&world->abandoned);
 	TAILQ_INIT(&world->closing);
+	TAILQ_INIT(&world->unflushed);
 	timers_init(world);
 	return &world->world;
 }
@@ -230,6 +250,7 @@ void world_real_free(struct world *world)
 	free_event(self->due_event);
 	event_base_free(self->base);
 	free(self->scratch);
+	wipe(self->random, sizeof(self->random));
 	free(self);
 }
 
@@ -245,6 +266,7 @@ void world_real_run(struct world *world)
 		}
 		listeners_reap(self);
 	}
+	streams_flush(self);
 	self->stopped = false;
 }
 

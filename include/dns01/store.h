@@ -201,6 +201,8 @@ struct token_row {
 enum err_code clients_open(const char *state, struct clients **out, struct err *err) MUST_CHECK;
 void clients_close(struct clients *clients); /* NULL is fine */
 
+/* Another number after another process changed something: what was read before is old then. */
+enum err_code clients_version(struct clients *clients, int64_t *out, struct err *err) MUST_CHECK;
 /* ERR_EXISTS when there is one of that name. */
 enum err_code clients_add(struct clients *clients, const char *name, const char *grant,
 			  int64_t now_s, struct err *err) MUST_CHECK;

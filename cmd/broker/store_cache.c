@@ -1,0 +1,132 @@
+/* store_cache: what the broker asked clients.db lately. */
+#include "internal.h"
+
+#include <search.h>
+
+#define ANSWERS_MAX 20000
+
+/* One answer: of a token, or whether there is any client below a name. */
+struct answer {
+	char *key;
+	struct token_row *token;
+	bool any;
+};
+
+struct store_cache {
+	void *answers; /* tsearch tree */
+	size_t count;
+	int64_t version;
+	int64_t looked_us;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct answer *)a)->key, ((const struct answer *)b)->key);
+}
+
+static void free_answer(void *node)
+{
+	struct answer *answer = node;
+
+	token_row_free(answer->token);
+	free(answer->key);
+	free(answer);
+}
+
+static void clear(struct store_cache *cache)
+{
+	tdestroy(cache->answers, free_answer);
+	cache->answers = NULL;
+	cache->count = 0;
+}
+
+void store_forget(struct broker *broker)
+{
+	if (broker->cache) {
+		clear(broker->cache);
+		free(broker->cache);
+		broker->cache = NULL;
+	}
+}
+
+/* Empty when another process changed the store, or it cannot be known. */
+static struct store_cache *fresh(struct broker *broker)
+{
+	int64_t now_us = world_mono_us(broker->world);
+	struct store_cache *cache = broker->cache;
+	int64_t version = 0;
+	struct err err;
+
+	if (!cache) {
+		cache = broker->cache = xcalloc(1, sizeof(*cache));
+		cache->looked_us = now_us - STORE_LOOK_US;
+	}
+	if (now_us - cache->looked_us < STORE_LOOK_US) {
+		return cache;
+	}
+	cache->looked_us = now_us;
+	if (clients_version(broker->clients, &version, &err) != ERR_NONE ||
+	    version != cache->version || cache->count > ANSWERS_MAX) {
+		clear(cache);
+		cache->version = version;
+	}
+	return cache;
+}
+
+/* Takes key. *known: it was answered before. */
+static struct answer *find(struct broker *broker, char *key, bool *known)
+{
+	struct store_cache *cache = fresh(broker);
+	struct answer *answer = xcalloc(1, sizeof(*answer));
+	struct answer **found;
+
+	answer->key = key;
+	found = tsearch(answer, &cache->answers, by_key);
+	*known = *found != answer;
+	if (*known) {
+		free_answer(answer);
+		return *found;
+	}
+	cache->count++;
+	return answer;
+}
+
+static void drop(struct broker *broker, struct answer *answer)
+{
+	tdelete(answer, &broker->cache->answers, by_key);
+	broker->cache->count--;
+	free_answer(answer);
+}
+
+const struct token_row *store_token(struct broker *broker, const char *id)
+{
+	struct err err;
+	bool known;
+	struct answer *answer = find(broker, xasprintf("token %s", id), &known);
+	enum err_code code;
+
+	if (known) {
+		return answer->token;
+	}
+	code = tokens_find(broker->clients, id, &answer->token, &err);
+	if (code != ERR_NONE) {
+		/* Strangers do not fill the memory with what they make up. */
+		drop(broker, answer);
+		return NULL;
+	}
+	return answer->token;
+}
+
+bool store_any_below(struct broker *broker, const char *name, const char *but)
+{
+	struct err err;
+	bool known;
+	struct answer *answer = find(broker, xasprintf("below %s %s", but, name), &known);
+
+	if (!known &&
+	    clients_any_below(broker->clients, name, but, &answer->any, &err) != ERR_NONE) {
+		drop(broker, answer);
+		return true; /* not known: as if there were one */
+	}
+	return answer->any;
+}
