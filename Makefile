@@ -267,6 +267,7 @@ install: $(OUT)/dns01 $(OUT)/dns01.conf.5
 	$(Q)$(call put_each,contrib/completion/*.fish,share/fish/vendor_completions.d)
 	$(Q)$(call put_each,contrib/examples/*,share/doc/dns01/examples)
 	$(Q)$(call put_each,contrib/hooks/*.md,share/doc/dns01/hooks)
+	$(Q)$(call put_each,contrib/api/*,share/doc/dns01/api)
 	$(Q)$(call put_each,contrib/hooks/*.sh,share/dns01/hooks)
 	$(Q)$(foreach hook,$(filter-out %.md %.sh,$(wildcard contrib/hooks/*)),$(call put,755,$(hook),share/dns01/hooks/$(notdir $(hook))) &&) :
 

@@ -184,3 +184,32 @@ def test_commands_for_a_bad_day(bed):
     for command in ("dns01 status", "dns01 sweep"):
         place.run(command, "--state",
                   place.text("/var/lib/dns01/")).assert_ok()
+
+
+def test_the_broker_as_the_readme_has_it(bed):
+    place = Place(bed)
+    place.make_key()
+    start_bind(place)
+    conf = "".join([blocks("## Get a certificate")[2],
+                    blocks("## One broker for all hosts")[0]])
+    conf = conf.replace("/run/dns01/socket", f"{bed.dir}/socket")
+    path = bed.write("etc/dns01/dns01.conf", "user = \"root\";\n"
+                     f'state = "{place.text("/var/lib/dns01/")}";\n{conf}')
+    serve = bed.start_dns01("serve", "-c", path)
+    serve.wait_for(lambda c: "listening" in c.output(), "it listens")
+    token = bed.dns01("token", "-c", path, "new", "web").assert_ok().out
+    token = bed.write("web.token", token.splitlines()[-1] + "\n", 0o600)
+    value = "x1oGyWqcWbtZ3Oqa9ulcQ6jcMGxbJnBWzlQw1rWoMsA"
+    env = {"DNS01_BROKER": f"unix:{bed.dir}/socket",
+           "DNS01_TOKEN_FILE": token}
+    owner = "_acme-challenge.www.example.com"
+    bed.dns01("hook", "getssl", "add", "www.example.com", value,
+              env=env).assert_ok()
+    assert dnswire.txt_values(PRIMARY, owner) == [value]
+    told = bed.dns01("policy", "-c", path, "web", "www.example.com")
+    assert "granted" in told.assert_ok().out
+    bed.dns01("hook", "getssl", "del", "www.example.com", value,
+              env=env).assert_ok()
+    wait_until(lambda: not dnswire.txt_values(PRIMARY, owner), "it leaves")
+    serve.signal(15)
+    serve.wait().assert_ok()
