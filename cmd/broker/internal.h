@@ -37,8 +37,8 @@ struct generation {
 	size_t users;
 };
 
-/* A route of that name found at most ROUTE_S ago, or NULL: an order asks for a name and its wildcard
- * one after the other. */
+/* A route of that name found at most ROUTE_S ago, or NULL: an order asks for a name and its
+ * wildcard one after the other. */
 #define ROUTE_S 10
 const struct route *era_route(struct era *era, const char *name, const char *view);
 void era_note_route(struct era *era, const char *name, const char *view, const struct route *route);

@@ -1,5 +1,6 @@
 """The broker: its own API, its policy, its life."""
 
+import os
 import signal
 
 from testbed import Behind, OwnCa, dnswire, wait_until
@@ -317,4 +318,100 @@ def test_a_backup_is_taken_while_it_runs_and_restores(bed):
     wait_until(lambda: broker.ask("GET", "/healthz").status == 200, "ready")
     listed = broker.ask("GET", "/v1/challenges", client="web").json
     assert [c["value"] for c in listed["challenges"]] == [value]
+    broker.stop().assert_ok()
+
+
+def test_two_thousand_wait_for_a_server_that_lags(bed):
+    """All at once, killed in the middle, asked for again: each is answered,
+    in few changes, and nothing is left."""
+    site = bed.site(secondaries=[Behind("bind", lag_s=8)])
+    wire = bed.watch_wire()
+    broker = Broker(bed, site, [dict(APPS, values=3000, wait="2m",
+                                     publishes_per_hour=100000)],
+                    requests_max=5000).start()
+    names = [f"h{i}.apps.example.com" for i in range(2000)]
+    values = {name: digest() for name in names}
+
+    def ask_all():
+        connections = []
+        for name in names:
+            connection = broker.connect(timeout=120)
+            connection.request(
+                "POST", "/v1/challenges",
+                f'{{"name": "{name}", "value": "{values[name]}", '
+                '"wait": "visible"}',
+                {"Authorization": f"Bearer {broker.token('apps')}"})
+            connections.append(connection)
+        return connections
+
+    left = ask_all()
+    wait_until(lambda: shown(broker, f"_acme-challenge.{names[500]}"),
+               "some are published", 60)
+    broker.command.kill()
+    for connection in left:
+        connection.close()
+    broker.start()
+    wait_until(lambda: broker.ask("GET", "/healthz").status == 200, "ready",
+               60)
+    before = len(wire.updates(server=site.address))
+    answers = [c.getresponse().status for c in ask_all()]
+    assert answers == [200] * 2000, {s: answers.count(s) for s in
+                                     set(answers)}
+    assert len(wire.updates(server=site.address)) - before < 100
+    removed = broker.ask(
+        "DELETE", "/v1/challenges?name=h7.apps.example.com", client="apps")
+    assert removed.json["removed"] >= 1, removed
+    broker.stop().assert_ok()
+
+
+def test_the_daemon_and_a_command_share_one_journal(bed):
+    """root's hook, and the daemon, in both orders; each removes its own."""
+    site = bed.site()
+    broker = Broker(bed, site, [WEB]).start()
+    mine, other = digest(), digest()
+    assert broker.publish("web", "www.example.com", mine).status == 200
+    broker.dns01("hook", "getssl", "add", "www.example.com",
+                 other).assert_ok()
+    assert sorted(shown(broker)) == sorted([mine, other])
+    broker.dns01("hook", "getssl", "del", "www.example.com",
+                 other).assert_ok()
+    assert shown(broker) == [mine]
+    broker.dns01("hook", "getssl", "add", "www.example.com",
+                 mine).assert_ok()
+    broker.ask("DELETE", f"/v1/challenges?value={mine}", client="web")
+    broker.dns01("sweep").assert_ok()
+    assert shown(broker) == [mine], "the hook holds it still"
+    listed = broker.dns01("status").assert_ok().out
+    assert "hook getssl" in listed, listed
+    broker.dns01("hook", "getssl", "del", "www.example.com",
+                 mine).assert_ok()
+    wait_until(lambda: not shown(broker), "the last one takes it away")
+    broker.stop().assert_ok()
+
+
+def test_a_full_disk_refuses_new_work_and_says_so(bed):
+    site = bed.site()
+    small = bed.state("small")
+    bed.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs",
+             small])
+    broker = Broker(bed, site, [WEB], state=small).start()
+    assert broker.publish("web", "www.example.com", digest()).status == 200
+    ballast = os.open(f"{small}/ballast", os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            os.write(ballast, b"x" * 4096)
+    except OSError:
+        os.close(ballast)
+    refused = None
+    for _ in range(50):
+        refused = broker.publish("web", "www.example.com", digest())
+        if refused.status != 200:
+            break
+        broker.ask("DELETE", "/v1/challenges?name=www.example.com",
+                   client="web")
+    assert refused.status == 503, refused
+    assert "full" in refused.body or "space" in refused.body, refused
+    os.unlink(f"{small}/ballast")
+    wait_until(lambda: broker.publish("web", "www.example.com",
+                                      digest()).status == 200, "it goes on")
     broker.stop().assert_ok()
