@@ -460,6 +460,14 @@ static enum err_code check_certificate(const struct subject *subject, conf_provi
 			      "accounts; write the name of one",
 			      subject->conf->account_count);
 	}
+	for (size_t i = 0; i < certificate->fallback.count; i++) {
+		const char *other = certificate->fallback.item[i];
+
+		if (conf_find_account(subject->conf, other) == NULL) {
+			return refuse_reference(subject, "fallback", other,
+						schema_list("accounts"));
+		}
+	}
 	return check_lineages(subject);
 }
 

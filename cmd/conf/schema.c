@@ -173,6 +173,25 @@ static const struct setting account_rows[] = {
 	  AT(eab_key_file),
 	  .help = "External account binding: a file with the MAC key in base64url, as the CA "
 		  "gave it." },
+	{ .name = "eab_alg",
+	  .type = SETTING_ENUM,
+	  .fallback = "HS256",
+	  .choices = "HS256|HS384|HS512",
+	  AT(eab_alg),
+	  .help = "External account binding: the MAC algorithm, where the CA wants another one." },
+	{ .name = "chain",
+	  .type = SETTING_STRING,
+	  AT(chain),
+	  .help = "The root to chain to where the CA offers several chains: a part of its name, or "
+		  "the SHA-256 of its certificate. Left out: the CA's own choice." },
+	{ .name = "orders_per_3h",
+	  .type = SETTING_INT,
+	  .fallback = "300",
+	  .min = 1,
+	  .max = 1000000,
+	  AT(orders_per_3h),
+	  .help = "How many orders dns01 renew makes within three hours at most, so that the CA's "
+		  "limit is never met. What is left over waits for the next runs." },
 };
 #undef AT
 
@@ -344,6 +363,13 @@ static const struct setting certificate_rows[] = {
 	  .form = &schema_word,
 	  AT(account),
 	  .help = "The account that orders it. May be left out where there is one account." },
+	{ .name = "fallback",
+	  .type = SETTING_STRINGS,
+	  .fallback = "",
+	  .form = &schema_word,
+	  AT(fallback),
+	  .help = "Accounts to order it by, one after another, where the CA of the one before "
+		  "cannot be reached or is out of order." },
 	{ .name = "names",
 	  .type = SETTING_STRINGS,
 	  .required = true,
@@ -360,6 +386,18 @@ static const struct setting certificate_rows[] = {
 	  .type = SETTING_STRING,
 	  AT(profile),
 	  .help = "The profile to ask the CA for, in place of the account's profiles." },
+	{ .name = "chain",
+	  .type = SETTING_STRING,
+	  AT(chain),
+	  .help = "The root to chain to, in place of the account's." },
+	{ .name = "renew_before",
+	  .type = SETTING_DURATION,
+	  .fallback = "0s",
+	  .max = 365 * 24 * HOUR_MS,
+	  AT(renew_before_ms),
+	  .help = "Renew it when this much of its life is left, whatever the CA suggests. 0s: "
+		  "when the CA suggests it (RFC 9773), else with a third of its life left, or "
+		  "half of a life under ten days." },
 	{ .name = "deploy",
 	  .type = SETTING_COMMANDS,
 	  .fallback = "",
@@ -414,6 +452,13 @@ static const struct setting root_rows[] = {
 	  AT(proxy),
 	  .help = "A proxy for CAs and providers that speak HTTP, such as "
 		  "\"http://proxy.example.com:3128\". DNS never goes through it." },
+	{ .name = "parallel",
+	  .type = SETTING_INT,
+	  .fallback = "4",
+	  .min = 1,
+	  .max = 100,
+	  AT(parallel),
+	  .help = "How many certificates dns01 renew orders at once." },
 	{ .name = "user",
 	  .type = SETTING_STRING,
 	  .fallback = "dns01",

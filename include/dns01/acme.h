@@ -55,6 +55,7 @@ struct acme_registration {
 	const struct strlist *contact; /* mailto: URLs, may be empty */
 	bool agree_tos;                /* stated by the operator */
 	const char *eab_kid;           /* NULL: none */
+	const char *eab_alg;           /* NULL: "HS256" */
 	const uint8_t *eab_secret;
 	size_t eab_secret_len;
 	bool only_existing; /* find the account of this key, make none */
@@ -64,6 +65,18 @@ struct acme_registration {
 struct acme_call *acme_account_start(struct acme *acme, const struct acme_registration *reg,
 				     acme_done *done, void *arg);
 const char *acme_account_url(const struct acme *acme); /* borrowed; NULL: unknown */
+/* The account's contacts become these (RFC 8555 s.7.3.2). */
+struct acme_call *acme_account_update_start(struct acme *acme, const struct strlist *contact,
+					    acme_done *done, void *arg);
+/* RFC 8555 s.7.3.6: for good; whatever the account asks for later is refused. */
+struct acme_call *acme_account_deactivate_start(struct acme *acme, acme_done *done, void *arg);
+/*
+ * RFC 8555 s.7.3.5: new_key (borrowed until done) takes the place of the account's key; the
+ * caller has it on disk already, and acme keeps signing with the old one. A lost answer is
+ * cleared up by asking the CA with the new key.
+ */
+struct acme_call *acme_account_rollover_start(struct acme *acme, const struct key *new_key,
+					      acme_done *done, void *arg);
 /* Whether err->problem is that type of RFC 8555 s.6.7, such as "accountDoesNotExist". */
 bool acme_problem_is(const struct err *err, const char *type);
 
@@ -98,7 +111,9 @@ struct acme_order {
 	enum acme_status status;
 	struct strlist names; /* as the CA holds them */
 	char *finalize_url;
-	char *certificate_url; /* once valid */
+	char *certificate_url;     /* once valid */
+	struct strlist alternates; /* once downloaded */
+	char *profile;             /* as the CA says; NULL: it says none */
 	int64_t expires_at;
 	struct acme_authz *authz;
 	size_t authz_count;
@@ -141,6 +156,42 @@ struct acme_call *acme_finalize_start(struct acme *acme, struct acme_order *orde
 /* The chain's PEM text into out (kept until done, initialised by the caller with its maximum). */
 struct acme_call *acme_download_start(struct acme *acme, const struct acme_order *order,
 				      struct buf *out, acme_done *done, void *arg);
+
+/* The chains that were offered beside the one that acme_download_start brought: URLs (RFC 8555
+ * s.7.4.2), in order->alternates. One of them, likewise. */
+struct acme_call *acme_alternate_start(struct acme *acme, const char *url, struct buf *out,
+				       acme_done *done, void *arg);
+
+/* ---- after issuance ---------------------------------------------------------- */
+
+struct acme_renewal_info {     /* RFC 9773 s.4 */
+	int64_t start, end;    /* Unix time, s */
+	char *explanation;     /* URL for people, escaped; NULL: none */
+	int64_t retry_after_s; /* when to ask again, clamped to 60 s ... 1 day */
+};
+void acme_renewal_info_clear(struct acme_renewal_info *info);
+/*
+ * Asks without a signature. Needs the directory; ERR_NOT_FOUND where the CA has no renewalInfo.
+ * A failure passes or lasts (RFC 9773 s.4.3.3): acme_passing() tells.
+ */
+struct acme_call *acme_renewal_info_start(struct acme *acme, const char *cert_id,
+					  struct acme_renewal_info *out, acme_done *done,
+					  void *arg);
+/* Whether a failure says nothing of the CA's mind: no answer, a broken one, or a 5xx. */
+bool acme_passing(const struct err *err);
+
+/* RFC 5280 s.5.3.1 by the names of RFC 8555 s.7.6: "unspecified", "keyCompromise",
+ * "affiliationChanged", "superseded", "cessationOfOperation"; false: none of them. */
+bool acme_reason_parse(const char *name, int *out);
+/* RFC 8555 s.7.6: chain's leaf, signed by the account, or by cert_key where it is given (no
+ * account is needed then). "alreadyRevoked" is success. */
+struct acme_revocation {
+	const struct chain *chain;
+	const struct key *cert_key; /* NULL: by the account */
+	int reason;
+};
+struct acme_call *acme_revoke_start(struct acme *acme, const struct acme_revocation *args,
+				    acme_done *done, void *arg);
 
 /* Syntax, duplicates (dropped), and "*.example.com" beside "www.example.com", which public
  * CAs refuse: names what overlaps. Sorted A-labels into out. */

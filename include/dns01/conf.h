@@ -31,7 +31,10 @@ struct conf_account {
 	char *key_type; /* of the account key */
 	char *eab_kid;
 	char *eab_key_file;
-	char *where; /* file:line, for sentences */
+	char *eab_alg; /* "HS256", "HS384" or "HS512" */
+	char *chain;   /* the root to chain to: its name or SHA-256; NULL: the CA's choice */
+	int64_t orders_per_3h; /* at most; the CA's limit */
+	char *where;           /* file:line, for sentences */
 };
 
 struct conf_provider {
@@ -59,15 +62,35 @@ struct conf_zone {
 	char *where;
 };
 
+struct conf_export {  /* a copy of a lineage, for a program that wants it elsewhere */
+	char *layout; /* "files", "certbot", "haproxy" or "pkcs12" */
+	char *path;
+	char *owner, *group; /* NULL: whoever runs dns01 */
+	char *mode;          /* "0640": of what holds the key */
+	char *password_file; /* of pkcs12; NULL: none */
+	char *where;
+};
+
 struct conf_certificate {
-	char *name;    /* of the lineage */
-	char *account; /* NULL: the only one */
+	char *name;              /* of the lineage */
+	char *account;           /* NULL: the only one */
+	struct strlist fallback; /* accounts to order by where that one's CA is down */
 	struct strlist names;
 	struct strlist keys; /* key types; each has a lineage of its own: NAME, NAME-rsa2048 */
 	char *profile;
+	char *chain;             /* in place of the account's */
+	int64_t renew_before_ms; /* of life left; 0: by the CA's word, else by the lifetime */
+	struct conf_export *export;
+	size_t export_count;
 	struct commands deploy;
 	int64_t deploy_timeout_ms;
 	char *where;
+};
+
+struct conf_notify {
+	struct strlist run; /* argv; empty: nobody is told */
+	char *life_left;    /* "1/4": told when a renewal fails and less than this share is left */
+	int64_t remind_ms;  /* the same event is told again after this */
 };
 
 struct conf_listener { /* one of unix_path, https, dns and http is given */
@@ -119,6 +142,8 @@ struct conf {
 	struct strlist include;
 	struct strlist resolvers; /* for zones that name none */
 	char *proxy;
+	int64_t parallel; /* certificates that are ordered at once */
+	struct conf_notify notify;
 	struct conf_account *account;
 	size_t account_count;
 	struct conf_provider *provider;

@@ -6,6 +6,7 @@
  *   journal.db            every TXT value of ours that may be in DNS
  *   holders zones.lock    bytes that living processes hold locked
  *   accounts/NAME/        account.key account.json
+ *   renewals.db           what renewal remembers
  *   certs/NAME/           current -> vNNNN/ {privkey,cert,chain,fullchain}.pem lineage.conf
  *                         lineage.conf -> current/lineage.conf
  *                         pending/ {privkey.pem order.json}   lock
@@ -317,7 +318,98 @@ enum err_code lineage_save_failure(struct lineage *lineage, const struct err *fa
 				   struct err *err) MUST_CHECK;
 bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t *at_s);
 void lineage_drop_failure(struct lineage *lineage);
+/* Removes the lineage with its keys; refuses while another process holds its lock. */
+enum err_code lineage_remove(const char *state, const char *name, struct err *err) MUST_CHECK;
 /* Names of all lineages, sorted. */
 enum err_code lineage_names(const char *state, struct strlist *out, struct err *err) MUST_CHECK;
+
+/* ---- renewals: what is remembered from one run to the next --------------------------- */
+
+/*
+ * state/renewals.db: plans for 40,000 lineages are made from it in one look. The certificates
+ * on disk are what counts: a row that is missing, or of another serial than `current`, is made
+ * anew from them.
+ */
+struct renewals;
+
+#define RENEWALS_VERSION 1
+
+struct renewal {
+	char *lineage;
+	/* the certificate that is there; serial NULL: none was issued yet */
+	char *serial;
+	int64_t not_before, not_after; /* Unix time, s */
+	char *issuer;
+	char *names; /* of the SAN, sorted, blanks between */
+	char *key_type;
+	char *cert_id;   /* RFC 9773 s.4.1; NULL: it has no AKI */
+	char *account;   /* the configuration's name; NULL: not known */
+	char *directory; /* of its CA */
+	char *profile;   /* as asked for; NULL: none */
+	int64_t issued_at;
+	/* when it is due: by ARI, and by its lifetime where there is no such answer */
+	int64_t window_start, window_end; /* 0: no answer */
+	int64_t draw_at;                  /* one uniform draw, kept as long as the window stays */
+	char *explanation;                /* URL */
+	int64_t ask_at;                   /* the CA is not asked before */
+	unsigned ask_failures;            /* one after another */
+	int64_t jitter_ppm;               /* of its lifetime; drawn once for this certificate */
+	/* since the last success */
+	unsigned failures;
+	int64_t failed_at, retry_at;
+	char *failure; /* the sentence; NULL: none */
+	bool paused;   /* the CA wants a person: no retry until --force */
+};
+
+enum err_code renewals_open(const char *state, struct renewals **out, struct err *err) MUST_CHECK;
+void renewals_close(struct renewals *renewals); /* NULL is fine */
+/* Gives for renewal_free; ERR_NOT_FOUND. */
+enum err_code renewals_get(struct renewals *renewals, const char *lineage, struct renewal **out,
+			   struct err *err) MUST_CHECK;
+enum err_code renewals_put(struct renewals *renewals, const struct renewal *row,
+			   struct err *err) MUST_CHECK;
+enum err_code renewals_remove(struct renewals *renewals, const char *lineage,
+			      struct err *err) MUST_CHECK;
+/* Each in the order of names; row is borrowed. */
+typedef void renewal_each(void *arg, const struct renewal *row);
+enum err_code renewals_list(struct renewals *renewals, renewal_each *each, void *arg,
+			    struct err *err) MUST_CHECK;
+void renewal_free(struct renewal *row);
+
+/* Orders of an account, for its CA's limit: noted before newOrder is sent. */
+enum err_code renewals_note_order(struct renewals *renewals, const char *account, int64_t at_s,
+				  struct err *err) MUST_CHECK;
+/* How many since then, and when the oldest of these was (0: none). */
+enum err_code renewals_orders(struct renewals *renewals, const char *account, int64_t since_s,
+			      size_t *count, int64_t *oldest_s, struct err *err) MUST_CHECK;
+
+/*
+ * One thing to do with each new certificate of a lineage: a command or an export. It is due while
+ * its serial is not the lineage's, so that a crash at any point leaves it due.
+ */
+struct deployment {
+	char *lineage;
+	char *what;   /* the command as a JSON array, or "export LAYOUT PATH" */
+	char *serial; /* of the certificate that it was last done with; NULL: never */
+	unsigned failures;
+	int64_t failed_at, retry_at;
+	char *failure; /* the sentence; NULL: none */
+};
+enum err_code deployments_put(struct renewals *renewals, const struct deployment *row,
+			      struct err *err) MUST_CHECK;
+typedef void deployment_each(void *arg, const struct deployment *row);
+/* lineage: NULL for all. */
+enum err_code deployments_list(struct renewals *renewals, const char *lineage,
+			       deployment_each *each, void *arg, struct err *err) MUST_CHECK;
+/* Those of lineage that are not in keep go: the configuration has them no more. */
+enum err_code deployments_keep(struct renewals *renewals, const char *lineage,
+			       const struct strlist *keep, struct err *err) MUST_CHECK;
+
+/* Events that people are told: whether now is the time, because it is new or its reminder is due;
+ * then it counts as told. key: "renewal-failed edge". */
+enum err_code events_due(struct renewals *renewals, const char *key, int64_t now_s,
+			 int64_t remind_s, bool *due, struct err *err) MUST_CHECK;
+/* It is over: the next one is new. */
+enum err_code events_over(struct renewals *renewals, const char *key, struct err *err) MUST_CHECK;
 
 #endif
