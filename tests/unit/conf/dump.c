@@ -157,12 +157,12 @@ static void an_empty_configuration_has_a_dump(void **state)
 	(void)state;
 	assert_non_null(conf);
 	dump = conf_dump(conf, fake_provider);
-	check_text(
-		"empty",
-		"include = [ ];\nresolvers = [ ];\nparallel = 4;\nuser = \"dns01\";\nrequests_max = 10000;\n\n"
-		"accounts = ();\n\nproviders = ();\n\nzones = ();\n\n"
-		"certificates = ();\n\nbrokers = ();\n\nlisteners = ();\n\nclients = ();\n",
-		dump);
+	check_text("empty",
+		   "include = [ ];\nresolvers = [ ];\nparallel = 4;\n"
+		   "user = \"dns01\";\nrequests_max = 10000;\n\n"
+		   "accounts = ();\n\nproviders = ();\n\nzones = ();\n\n"
+		   "certificates = ();\n\nbrokers = ();\n\nlisteners = ();\n\nclients = ();\n",
+		   dump);
 	check_fixed_point(conf);
 	free(dump);
 	conf_free(conf);
