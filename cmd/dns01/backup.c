@@ -108,6 +108,9 @@ static bool is_left_out(const char *name)
 					     "clients.db",
 					     "clients.db-wal",
 					     "clients.db-shm",
+					     "renewals.db",
+					     "renewals.db-wal",
+					     "renewals.db-shm",
 					     "holders",
 					     "zones.lock" };
 
@@ -174,6 +177,7 @@ static enum err_code put_database(struct archive *archive, const char *state, co
 static enum err_code write_archive(const char *state, const char *path, struct err *err)
 {
 	static const char end[2 * BLOCK];
+	static const char *const databases[] = { "journal.db", "clients.db", "renewals.db" };
 	char *fresh = xasprintf("%s.new", path);
 	struct archive archive = { .path = path };
 	enum err_code code = ERR_NONE;
@@ -183,9 +187,8 @@ static enum err_code write_archive(const char *state, const char *path, struct e
 		code = err_set(err, ERR_IO, path, "cannot be written: %s", strerror(errno));
 		goto out;
 	}
-	code = put_database(&archive, state, "journal.db", err);
-	if (code == ERR_NONE) {
-		code = put_database(&archive, state, "clients.db", err);
+	for (size_t i = 0; i < ARRAY_LEN(databases) && code == ERR_NONE; i++) {
+		code = put_database(&archive, state, databases[i], err);
 	}
 	if (code == ERR_NONE) {
 		code = put_folder(&archive, state, "", err);

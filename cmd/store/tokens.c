@@ -14,59 +14,59 @@ void token_row_free(struct token_row *row)
 	}
 }
 
-static struct token_row *read_token(struct cquery *query)
+static struct token_row *read_token(struct dbq *query)
 {
 	struct token_row *row = xcalloc(1, sizeof(*row));
 	const void *hash = sqlite3_column_blob(query->stmt, 3);
 
-	row->id = cquery_str(query, 0);
-	row->client = cquery_str(query, 1);
-	row->kind = cquery_str(query, 2);
+	row->id = dbq_str(query, 0);
+	row->client = dbq_str(query, 1);
+	row->kind = dbq_str(query, 2);
 	if (hash && sqlite3_column_bytes(query->stmt, 3) == SHA256_LEN) {
 		memcpy(row->hash, hash, SHA256_LEN);
 	}
-	row->secret = cquery_str(query, 4);
-	row->bound = cquery_str(query, 5);
-	row->created_at = cquery_num(query, 6);
-	row->expires_at = cquery_num(query, 7);
-	row->revoked_at = cquery_num(query, 8);
-	row->used_at = cquery_num(query, 9);
-	row->used_from = cquery_str(query, 10);
+	row->secret = dbq_str(query, 4);
+	row->bound = dbq_str(query, 5);
+	row->created_at = dbq_num(query, 6);
+	row->expires_at = dbq_num(query, 7);
+	row->revoked_at = dbq_num(query, 8);
+	row->used_at = dbq_num(query, 9);
+	row->used_from = dbq_str(query, 10);
 	return row;
 }
 
 static enum err_code count_live(struct clients *clients, const struct token_row *row,
 				int64_t *count, struct err *err)
 {
-	struct cquery query;
+	struct dbq query;
 	enum err_code code;
 
-	cquery_begin(&query, clients, CSQL_TOKEN_LIVE);
-	cquery_int(&query, row->created_at);
-	cquery_text(&query, row->client);
-	cquery_text(&query, row->kind);
-	cquery_text(&query, row->bound);
-	*count = cquery_row(&query, &code, err) ? cquery_num(&query, 0) : 0;
-	cquery_end(&query);
+	dbq_begin(&query, &clients->db, CSQL_TOKEN_LIVE);
+	dbq_int(&query, row->created_at);
+	dbq_text(&query, row->client);
+	dbq_text(&query, row->kind);
+	dbq_text(&query, row->bound);
+	*count = dbq_row(&query, &code, err) ? dbq_num(&query, 0) : 0;
+	dbq_end(&query);
 	return code;
 }
 
 static enum err_code insert(struct clients *clients, const struct token_row *row, struct err *err)
 {
-	struct cquery query;
+	struct dbq query;
 	int changed = 0;
 	enum err_code code;
 
-	cquery_begin(&query, clients, CSQL_TOKEN_ADD);
-	cquery_text(&query, row->id);
-	cquery_text(&query, row->client);
-	cquery_text(&query, row->kind);
-	cquery_blob(&query, row->hash, SHA256_LEN);
-	cquery_text(&query, row->secret);
-	cquery_text(&query, row->bound);
-	cquery_int(&query, row->created_at);
-	cquery_int(&query, row->expires_at);
-	code = cquery_run(&query, &changed, err);
+	dbq_begin(&query, &clients->db, CSQL_TOKEN_ADD);
+	dbq_text(&query, row->id);
+	dbq_text(&query, row->client);
+	dbq_text(&query, row->kind);
+	dbq_blob(&query, row->hash, SHA256_LEN);
+	dbq_text(&query, row->secret);
+	dbq_text(&query, row->bound);
+	dbq_int(&query, row->created_at);
+	dbq_int(&query, row->expires_at);
+	code = dbq_run(&query, &changed, err);
 	if (code != ERR_NONE && (query.rc & 0xff) == SQLITE_CONSTRAINT) {
 		return err_set(err, ERR_EXISTS, row->id, "there is a token with that id already");
 	}
@@ -80,7 +80,7 @@ static enum err_code insert(struct clients *clients, const struct token_row *row
 enum err_code tokens_add(struct clients *clients, const struct token_row *row, struct err *err)
 {
 	int64_t live = 0;
-	enum err_code code = clients_begin(clients, err);
+	enum err_code code = db_begin(&clients->db, err);
 
 	if (code != ERR_NONE) {
 		return code;
@@ -95,76 +95,76 @@ enum err_code tokens_add(struct clients *clients, const struct token_row *row, s
 	if (code == ERR_NONE) {
 		code = insert(clients, row, err);
 	}
-	return clients_end(clients, code, err);
+	return db_end(&clients->db, code, err);
 }
 
 enum err_code tokens_find(struct clients *clients, const char *id, struct token_row **out,
 			  struct err *err)
 {
-	struct cquery query;
+	struct dbq query;
 	enum err_code code;
 
-	cquery_begin(&query, clients, CSQL_TOKEN_FIND);
-	cquery_text(&query, id);
-	if (cquery_row(&query, &code, err)) {
+	dbq_begin(&query, &clients->db, CSQL_TOKEN_FIND);
+	dbq_text(&query, id);
+	if (dbq_row(&query, &code, err)) {
 		*out = read_token(&query);
 	} else if (code == ERR_NONE) {
 		code = err_set(err, ERR_NOT_FOUND, id, "there is no such token");
 	}
-	cquery_end(&query);
+	dbq_end(&query);
 	return code;
 }
 
 enum err_code tokens_list(struct clients *clients, const char *client, token_each *each, void *arg,
 			  struct err *err)
 {
-	struct cquery query;
+	struct dbq query;
 	enum err_code code;
 
-	cquery_begin(&query, clients, CSQL_TOKEN_LIST);
-	cquery_text(&query, client);
-	while (cquery_row(&query, &code, err)) {
+	dbq_begin(&query, &clients->db, CSQL_TOKEN_LIST);
+	dbq_text(&query, client);
+	while (dbq_row(&query, &code, err)) {
 		struct token_row *row = read_token(&query);
 
 		each(arg, row);
 		token_row_free(row);
 	}
-	cquery_end(&query);
+	dbq_end(&query);
 	return code;
 }
 
 enum err_code tokens_revoke(struct clients *clients, const char *id, int64_t now_s, struct err *err)
 {
 	struct token_row *row = NULL;
-	struct cquery query;
+	struct dbq query;
 	enum err_code code = tokens_find(clients, id, &row, err);
 
 	token_row_free(row);
 	if (code != ERR_NONE) {
 		return code;
 	}
-	cquery_begin(&query, clients, CSQL_TOKEN_REVOKE);
-	cquery_text(&query, id);
-	cquery_int(&query, now_s);
-	return cquery_run(&query, NULL, err);
+	dbq_begin(&query, &clients->db, CSQL_TOKEN_REVOKE);
+	dbq_text(&query, id);
+	dbq_int(&query, now_s);
+	return dbq_run(&query, NULL, err);
 }
 
 enum err_code tokens_used(struct clients *clients, const struct token_use *uses, size_t count,
 			  struct err *err)
 {
-	enum err_code code = clients_begin(clients, err);
+	enum err_code code = db_begin(&clients->db, err);
 
 	if (code != ERR_NONE) {
 		return code;
 	}
 	for (size_t i = 0; i < count && code == ERR_NONE; i++) {
-		struct cquery query;
+		struct dbq query;
 
-		cquery_begin(&query, clients, CSQL_TOKEN_USED);
-		cquery_text(&query, uses[i].id);
-		cquery_int(&query, uses[i].at_s);
-		cquery_text(&query, uses[i].from);
-		code = cquery_run(&query, NULL, err);
+		dbq_begin(&query, &clients->db, CSQL_TOKEN_USED);
+		dbq_text(&query, uses[i].id);
+		dbq_int(&query, uses[i].at_s);
+		dbq_text(&query, uses[i].from);
+		code = dbq_run(&query, NULL, err);
 	}
-	return clients_end(clients, code, err);
+	return db_end(&clients->db, code, err);
 }

@@ -248,7 +248,7 @@ void token_row_free(struct token_row *row); /* wipes */
 
 /* ---- backup ---------------------------------------------------------------------------- */
 
-/* A consistent copy of journal.db or clients.db (`name`) to path, while others write. */
+/* A consistent copy of one of the databases (`name`: "journal.db") to path, while others write. */
 enum err_code state_db_copy(const char *state, const char *name, const char *path,
 			    struct err *err) MUST_CHECK;
 
@@ -342,10 +342,13 @@ struct renewal {
 	char *issuer;
 	char *names; /* of the SAN, sorted, blanks between */
 	char *key_type;
-	char *cert_id;   /* RFC 9773 s.4.1; NULL: it has no AKI */
-	char *account;   /* the configuration's name; NULL: not known */
+	char *cert_id; /* RFC 9773 s.4.1; NULL: it has no AKI */
+	/* how it was ordered; account NULL: not known */
+	char *account;   /* the configuration's name */
 	char *directory; /* of its CA */
 	char *profile;   /* as asked for; NULL: none */
+	char *wish;      /* the profiles of the configuration then, blanks between; "": none */
+	char *chain;     /* the root that the configuration named then; "": none */
 	int64_t issued_at;
 	/* when it is due: by ARI, and by its lifetime where there is no such answer */
 	int64_t window_start, window_end; /* 0: no answer */
@@ -363,11 +366,16 @@ struct renewal {
 
 enum err_code renewals_open(const char *state, struct renewals **out, struct err *err) MUST_CHECK;
 void renewals_close(struct renewals *renewals); /* NULL is fine */
+/* Everything between the two is written at once, or not at all: each write of its own waits for
+ * the disk. renewals_end commits when code is ERR_NONE, and gives the outcome. */
+enum err_code renewals_begin(struct renewals *renewals, struct err *err) MUST_CHECK;
+enum err_code renewals_end(struct renewals *renewals, enum err_code code, struct err *err);
 /* Gives for renewal_free; ERR_NOT_FOUND. */
 enum err_code renewals_get(struct renewals *renewals, const char *lineage, struct renewal **out,
 			   struct err *err) MUST_CHECK;
 enum err_code renewals_put(struct renewals *renewals, const struct renewal *row,
 			   struct err *err) MUST_CHECK;
+/* Its deployments go with it. */
 enum err_code renewals_remove(struct renewals *renewals, const char *lineage,
 			      struct err *err) MUST_CHECK;
 /* Each in the order of names; row is borrowed. */
@@ -377,11 +385,17 @@ enum err_code renewals_list(struct renewals *renewals, renewal_each *each, void 
 void renewal_free(struct renewal *row);
 
 /* Orders of an account, for its CA's limit: noted before newOrder is sent. */
+#define ORDERS_WINDOW_S ((int64_t)3 * 3600)
 enum err_code renewals_note_order(struct renewals *renewals, const char *account, int64_t at_s,
 				  struct err *err) MUST_CHECK;
-/* How many since then, and when the oldest of these was (0: none). */
-enum err_code renewals_orders(struct renewals *renewals, const char *account, int64_t since_s,
-			      size_t *count, int64_t *oldest_s, struct err *err) MUST_CHECK;
+/* Those in the three hours before now. What was noted up to three hours ahead of now counts too:
+ * the clock went back. */
+struct orders_made {
+	size_t count;
+	int64_t oldest_s; /* 0: none */
+};
+enum err_code renewals_orders(struct renewals *renewals, const char *account, int64_t now_s,
+			      struct orders_made *out, struct err *err) MUST_CHECK;
 
 /*
  * One thing to do with each new certificate of a lineage: a command or an export. It is due while
@@ -406,9 +420,14 @@ enum err_code deployments_keep(struct renewals *renewals, const char *lineage,
 			       const struct strlist *keep, struct err *err) MUST_CHECK;
 
 /* Events that people are told: whether now is the time, because it is new or its reminder is due;
- * then it counts as told. key: "renewal-failed edge". */
-enum err_code events_due(struct renewals *renewals, const char *key, int64_t now_s,
-			 int64_t remind_s, bool *due, struct err *err) MUST_CHECK;
+ * then it counts as told. */
+struct told_event {
+	const char *key; /* "renewal-failed edge" */
+	int64_t now_s;
+	int64_t remind_s; /* it is told again after this */
+};
+enum err_code events_due(struct renewals *renewals, const struct told_event *event, bool *due,
+			 struct err *err) MUST_CHECK;
 /* It is over: the next one is new. */
 enum err_code events_over(struct renewals *renewals, const char *key, struct err *err) MUST_CHECK;
 
