@@ -21,6 +21,7 @@
 #define POLL_WAIT_MAX_S 3600       /* of one poll; its deadline bounds all of them */
 #define RETRY_AFTER_MAX_S 31536000 /* what an error carries: a year */
 #define ACME_NAME_MAX 255          /* an identifier's text, "*." included */
+#define ACME_WORD_MAX 255          /* a profile's name, a CAA identity */
 
 /* ---- operations (acme.c) -------------------------------------------------- */
 
@@ -80,6 +81,7 @@ struct acme_reply {
 	const struct http_response *http; /* NULL: none arrived */
 	const struct json *json;          /* of a success, unless asked for text */
 	int64_t retry_after_s;            /* -1: the CA named none */
+	int64_t at_s;                     /* Unix time, s: when it arrived */
 	bool repeated;                    /* an earlier try may have been taken */
 };
 
@@ -132,6 +134,9 @@ const char *acme_header(const struct http_response *response, const char *name);
 int64_t acme_retry_after_s(const struct http_response *response, int64_t now_s);
 /* The first Link target of that relation; gives, or NULL. Untrusted text. */
 char *acme_link(const struct http_response *response, const char *rel);
+/* All of them, at most max in the list. */
+void acme_links(const struct http_response *response, const char *rel, size_t max,
+		struct strlist *out);
 /* An absolute https URL of at most ACME_URL_MAX visible ASCII characters. */
 bool acme_url_is(const char *url);
 /* A copy of the URL in object[field] in *out (the old one is freed). */
@@ -145,7 +150,7 @@ char *acme_url_host(const char *url); /* gives; for subjects */
 /* A problem document inside of an object: ERR_ACME with its words. */
 void acme_problem_parse(const struct json *problem, struct err *out);
 /* Fills err from an answer that is no success, whatever its body is. */
-void acme_problem_of(const struct http_response *response, const char *task, const char *subject,
+void acme_problem_of(const struct acme_reply *reply, const char *task, const char *subject,
 		     struct err *err);
 /* Adds a line for one name to a list of failures, as long as there is room. */
 void acme_failures_add(struct buf *text, size_t *left_out, const char *name, const char *why);
@@ -154,6 +159,8 @@ void acme_failures_end(struct buf *text, size_t left_out);
 /* ---- objects ----------------------------------------------------------------- */
 
 void acme_directory_clear(struct acme *acme);
+/* Of at most ACME_WORD_MAX visible ASCII characters; NULL is none. */
+bool acme_word_is(const char *text);
 
 bool acme_status_parse(const char *text, enum acme_status *out);
 /* RFC 8555 s.7.1.3; order is unchanged on failure. names: what it must be for, NULL: what it

@@ -11,8 +11,33 @@ static const char media_type[] = "application/pem-certificate-chain";
 
 struct download_call {
 	struct acme_call call;
+	struct acme_order *order; /* NULL: an alternate */
 	struct buf *out;
 };
+
+/* RFC 8555 s.7.4.2. One that cannot be fetched is no reason to refuse the certificate. */
+static void take_alternates(struct download_call *self, const struct http_response *response)
+{
+	struct strlist *out = &self->order->alternates;
+	struct strlist found = { 0 };
+	char quoted[80];
+
+	acme_links(response, "alternate", ACME_ALTERNATES_MAX, &found);
+	strlist_clear(out);
+	for (size_t i = 0; i < found.count; i++) {
+		const char *url = found.item[i];
+
+		if (!acme_url_is(url)) {
+			text_escape(quoted, sizeof(quoted), url, strlen(url));
+			log_warn("%s: the CA offers another chain at \"%s\", which is no valid "
+				 "https URL; it is left out",
+				 self->call.acme->host, quoted);
+		} else if (!strlist_has(out, url)) {
+			strlist_add(out, url);
+		}
+	}
+	strlist_clear(&found);
+}
 
 static void take(struct download_call *self, const struct http_response *response, struct err *err)
 {
@@ -37,6 +62,8 @@ static void take(struct download_call *self, const struct http_response *respons
 	if (self->out->overflow) {
 		err_set(err, ERR_LIMIT, host, "the certificate's chain is larger than %zu octets",
 			self->out->max);
+	} else if (self->order) {
+		take_alternates(self, response);
 	}
 }
 
@@ -53,8 +80,28 @@ static void on_certificate(void *arg, const struct err *err, const struct acme_r
 	acme_call_finish(&self->call, &failure);
 }
 
-struct acme_call *acme_download_start(struct acme *acme, const struct acme_order *order,
-				      struct buf *out, acme_done *done, void *arg)
+static struct download_call *download(struct acme *acme, const char *url, struct buf *out,
+				      acme_done *done, void *arg)
+{
+	struct download_call *self = xcalloc(1, sizeof(*self));
+
+	acme_call_init(&self->call, acme, done, arg);
+	self->out = out;
+	acme_request_start(acme, &(struct acme_request_args){
+					 .call = &self->call,
+					 .url = url,
+					 .payload = "",
+					 .task = "give the certificate",
+					 .repeatable = true,
+					 .text = true,
+					 .done = on_certificate,
+					 .arg = self,
+				 });
+	return self;
+}
+
+struct acme_call *acme_download_start(struct acme *acme, struct acme_order *order, struct buf *out,
+				      acme_done *done, void *arg)
 {
 	struct download_call *self;
 	struct err err;
@@ -68,18 +115,22 @@ struct acme_call *acme_download_start(struct acme *acme, const struct acme_order
 			acme_status_name(order->status));
 		return acme_call_refused(acme, &err, done, arg);
 	}
-	self = xcalloc(1, sizeof(*self));
-	acme_call_init(&self->call, acme, done, arg);
-	self->out = out;
-	acme_request_start(acme, &(struct acme_request_args){
-					 .call = &self->call,
-					 .url = order->certificate_url,
-					 .payload = "",
-					 .task = "give the certificate",
-					 .repeatable = true,
-					 .text = true,
-					 .done = on_certificate,
-					 .arg = self,
-				 });
+	self = download(acme, order->certificate_url, out, done, arg);
+	self->order = order;
 	return &self->call;
+}
+
+struct acme_call *acme_alternate_start(struct acme *acme, const char *url, struct buf *out,
+				       acme_done *done, void *arg)
+{
+	struct err err;
+
+	if (acme_ready(acme, true, &err) != ERR_NONE) {
+		return acme_call_refused(acme, &err, done, arg);
+	}
+	if (!acme_url_is(url)) {
+		err_set(&err, ERR_INTERNAL, acme->host, "the alternate chain has no https URL");
+		return acme_call_refused(acme, &err, done, arg);
+	}
+	return &download(acme, url, out, done, arg)->call;
 }

@@ -7,7 +7,6 @@
 
 #define PROFILES_MAX 64
 #define CAA_IDENTITIES_MAX 64
-#define WORD_MAX 255 /* a profile's name, a CAA identity */
 
 static const struct directory_url {
 	const char *field;
@@ -52,16 +51,21 @@ static const char *keep_words(struct acme *acme, const struct json *meta, const 
 	return keep(acme, quoted);
 }
 
-static void add_word(struct strlist *list, const char *word)
+bool acme_word_is(const char *text)
 {
-	size_t len = word ? strlen(word) : 0;
+	size_t len = text ? strlen(text) : 0;
 
 	for (size_t i = 0; i < len; i++) {
-		if (word[i] <= ' ' || word[i] > '~') {
-			return;
+		if (text[i] <= ' ' || text[i] > '~') {
+			return false;
 		}
 	}
-	if (len > 0 && len <= WORD_MAX) {
+	return len > 0 && len <= ACME_WORD_MAX;
+}
+
+static void add_word(struct strlist *list, const char *word)
+{
+	if (acme_word_is(word)) {
 		strlist_add(list, word);
 	}
 }

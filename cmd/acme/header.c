@@ -106,16 +106,16 @@ static bool link_param(const char **at, const char *rel)
 	return name_len == 3 && strncasecmp(name, "rel", 3) == 0 && rel_has(value, end, rel);
 }
 
-/* The target with that relation in one header field, which may hold several. */
-static char *link_in(const char *at, const char *rel)
+/* The targets with that relation in one header field, which may hold several. */
+static void links_in(const char *at, const char *rel, size_t max, struct strlist *out)
 {
-	while ((at = strchr(at, '<'))) {
+	while (out->count < max && (at = strchr(at, '<'))) {
 		const char *target = at + 1;
 		size_t len = strcspn(target, ">");
 		bool found = false;
 
 		if (!target[len]) {
-			return NULL;
+			return;
 		}
 		at = skip_space(target + len + 1);
 		while (*at == ';') {
@@ -123,25 +123,30 @@ static char *link_in(const char *at, const char *rel)
 			at = skip_space(at);
 		}
 		if (found) {
-			return xstrndup(target, len);
+			strlist_take(out, xstrndup(target, len));
 		}
 	}
-	return NULL;
+}
+
+void acme_links(const struct http_response *response, const char *rel, size_t max,
+		struct strlist *out)
+{
+	for (size_t i = 0; i < response->header_count; i++) {
+		if (strcasecmp(response->headers[i].name, "link") == 0) {
+			links_in(response->headers[i].value, rel, max, out);
+		}
+	}
 }
 
 char *acme_link(const struct http_response *response, const char *rel)
 {
-	for (size_t i = 0; i < response->header_count; i++) {
-		char *target = NULL;
+	struct strlist found = { 0 };
+	char *first;
 
-		if (strcasecmp(response->headers[i].name, "link") == 0) {
-			target = link_in(response->headers[i].value, rel);
-		}
-		if (target) {
-			return target;
-		}
-	}
-	return NULL;
+	acme_links(response, rel, 1, &found);
+	first = xstrdup(found.count > 0 ? found.item[0] : NULL);
+	strlist_clear(&found);
+	return first;
 }
 
 /* ---- URLs ---- */

@@ -46,6 +46,8 @@ static void order_clear(struct acme_order *order)
 	strlist_clear(&order->names);
 	free(order->finalize_url);
 	free(order->certificate_url);
+	strlist_clear(&order->alternates);
+	free(order->profile);
 	for (size_t i = 0; i < order->authz_count; i++) {
 		acme_authz_clear(&order->authz[i]);
 	}
@@ -259,10 +261,16 @@ enum err_code acme_order_parse(struct acme_order *order, const struct strlist *n
 	if (!expires || !time_parse(expires, &parsed.expires_at)) {
 		parsed.expires_at = 0;
 	}
+	if (acme_word_is(json_str(json, "profile"))) {
+		parsed.profile = xstrdup(json_str(json, "profile"));
+	}
 	if (json_is_object(json_get(json, "error"))) {
 		acme_problem_parse(json_get(json, "error"), &parsed.problem);
 	}
 	keep_authz(&parsed, order);
+	/* They came with the certificate, not with this object. */
+	parsed.alternates = order->alternates;
+	order->alternates = (struct strlist){ 0 };
 	order_clear(order);
 	*order = parsed;
 	return ERR_NONE;
@@ -364,7 +372,7 @@ static bool retry_without_replaces(struct order_call *self, const struct err *er
 				   const struct acme_reply *reply)
 {
 	if (!self->replaces || !reply->http || reply->http->status < 400 ||
-	    reply->http->status > 499 || err->code == ERR_LIMIT) {
+	    reply->http->status > 499 || err->code == ERR_LIMIT || acme_paused(err)) {
 		return false;
 	}
 	log_info("%s; once more without \"replaces\"", err->text);
@@ -382,6 +390,12 @@ static enum err_code new_order_take(struct order_call *self, const struct acme_r
 
 	if (code == ERR_NONE) {
 		code = acme_order_parse(order, &self->names, reply->json, err);
+	}
+	/* A CA that says none may only not say it. */
+	if (code == ERR_NONE && self->profile && order->profile &&
+	    strcmp(order->profile, self->profile) != 0) {
+		log_warn("%s: the order asked for the profile \"%s\", and the CA gave it \"%s\"",
+			 self->call.acme->host, self->profile, order->profile);
 	}
 	return code == ERR_NONE ? code : err_subject(err, "%s", self->call.acme->host);
 }

@@ -11,7 +11,8 @@
 #define DETAIL_MAX 480                  /* of what the CA wrote, escaped */
 #define SUBDETAIL_MAX 240               /* for one name */
 #define TYPE_ROOM (ERR_PROBLEM_MAX + 4) /* for " (type)" */
-#define LINK_TEXT_MAX 200
+#define LINK_TEXT_MAX 320
+#define PAGE_MAX 640     /* of an address in which every character counts */
 #define LEFT_OUT_ROOM 24 /* for "; and 1000 more" */
 
 static const char urn[] = "urn:ietf:params:acme:error:";
@@ -117,7 +118,7 @@ void acme_problem_parse(const struct json *problem, struct err *out)
 /* ---- what a person should do ---- */
 
 struct advice_context {
-	const struct http_response *response;
+	const struct acme_reply *reply;
 	const struct json *problem;
 	struct buf *text;
 };
@@ -132,11 +133,22 @@ static void add_url(struct buf *text, const char *words, const char *url)
 	}
 }
 
-/* RFC 8555 s.6.6 */
-static void advise_rate_limited(const struct advice_context *context)
+/* By our clock, as an absolute time: the sentence is read later as well. */
+static void add_retry_after(struct buf *text, const struct acme_reply *reply, const char *detail)
+{
+	char when[32];
+
+	if (reply->retry_after_s > 0 && !(detail && strcasestr(detail, "retry after"))) {
+		time_format(when, reply->at_s + reply->retry_after_s);
+		buf_addf(text, "; try again after %s", when);
+	}
+}
+
+/* RFC 8555 s.6.6: any problem may have one; where the words name it already, once is enough. */
+static void advise_help(const struct advice_context *context)
 {
 	const char *detail = json_str(context->problem, "detail");
-	char *help = acme_link(context->response, "help");
+	char *help = acme_link(context->reply->http, "help");
 
 	if (help && !(detail && strstr(detail, help))) {
 		add_url(context->text, "see", help);
@@ -144,10 +156,58 @@ static void advise_rate_limited(const struct advice_context *context)
 	free(help);
 }
 
+/*
+ * Boulder pauses names that fail over and over: a rate limit without a time, and the address of
+ * the page that lifts it in the words. Another CA may give it as the problem's instance or help.
+ * Gives the address, or NULL.
+ */
+static char *unpause_page(const struct acme_reply *reply, const struct json *problem)
+{
+	const char *detail = json_str(problem, "detail");
+	const char *instance = json_str(problem, "instance");
+	char *help = acme_link(reply->http, "help");
+	const char *places[] = { detail, instance, help };
+	char *page = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(places) && !page && reply->retry_after_s < 0; i++) {
+		const char *at = places[i] ? strstr(places[i], "https://") : NULL;
+		size_t len = at ? strcspn(at, " \t\r\n<>\"'") : 0;
+
+		while (len > 0 && strchr(".,;:)", at[len - 1])) {
+			len--; /* of the sentence around it */
+		}
+		page = xstrndup(at ? at : "", len);
+		if (!acme_url_is(page) || !strcasestr(page, "unpause")) {
+			free(page);
+			page = NULL;
+		}
+	}
+	free(help);
+	return page;
+}
+
+/* The address holds a signature: it is of no use but whole. */
+static void add_page(struct buf *text, const char *page)
+{
+	buf_add_str(text, ": it has paused the account for these names (rateLimited), until a "
+			  "person visits ");
+	if (strlen(page) < PAGE_MAX) {
+		buf_add_str(text, page);
+	} else {
+		buf_addf(text, "the page that the log names, at %.40s...", page);
+		log_warn("the CA's page that lifts the pause: %s", page);
+	}
+}
+
+bool acme_paused(const struct err *err)
+{
+	return err->code == ERR_DENIED && acme_problem_is(err, "rateLimited");
+}
+
 /* RFC 8555 s.7.3.3 */
 static void advise_user_action(const struct advice_context *context)
 {
-	char *terms = acme_link(context->response, "terms-of-service");
+	char *terms = acme_link(context->reply->http, "terms-of-service");
 
 	add_url(context->text, "the account's owner must visit",
 		json_str(context->problem, "instance"));
@@ -186,9 +246,9 @@ static void advise_contact(const struct advice_context *context)
 static const struct advice {
 	const char *type;
 	enum err_code code;
-	void (*add)(const struct advice_context *context);
+	void (*add)(const struct advice_context *context); /* or NULL */
 } advices[] = {
-	{ "rateLimited", ERR_LIMIT, advise_rate_limited },
+	{ "rateLimited", ERR_LIMIT, NULL },
 	{ "userActionRequired", ERR_ACME, advise_user_action },
 	{ "badSignatureAlgorithm", ERR_ACME, advise_algorithm },
 	{ "externalAccountRequired", ERR_ACME, advise_eab },
@@ -239,43 +299,76 @@ static enum err_code code_of_status(int status)
 	}
 }
 
-static void without_document(const struct http_response *response, const char *task,
-			     const char *subject, struct err *err)
+static void without_document(const struct acme_reply *reply, const char *task, const char *subject,
+			     struct err *err)
 {
-	const char *why = "without saying why";
+	struct buf text = BUF_INIT(ERR_TEXT_MAX - 1);
+	int status = reply->http->status;
 
-	if (response->status >= 300 && response->status <= 399) {
-		why = "(a redirect, which is never followed: RFC 8555 s.6.4)";
-	}
-	err_set(err, code_of_status(response->status), subject,
-		"asked to %s, the CA answered with HTTP status %d %s", task, response->status, why);
+	buf_addf(&text, "asked to %s, the CA answered with HTTP status %d ", task, status);
+	buf_add_str(&text, status >= 300 && status <= 399
+				   ? "(a redirect, which is never followed: RFC 8555 s.6.4)"
+				   : "without saying why");
+	add_retry_after(&text, reply, NULL);
+	err_set(err, code_of_status(status), subject, "%s", buf_str(&text));
+	buf_clear(&text);
 }
 
-void acme_problem_of(const struct http_response *response, const char *task, const char *subject,
+/* A 5xx passes, whatever the CA calls it. */
+static enum err_code code_of(int status, const struct advice *advice)
+{
+	if (advice && advice->code != ERR_ACME) {
+		return advice->code;
+	}
+	if (status >= 500) {
+		return ERR_NETWORK;
+	}
+	return status == 404 ? ERR_NOT_FOUND : ERR_ACME;
+}
+
+static enum err_code with_document(const struct acme_reply *reply, const struct json *problem,
+				   const char *type, struct buf *text)
+{
+	const struct advice *advice = advice_for(type);
+	const struct advice_context context = { reply, problem, text };
+	char words[DETAIL_MAX + TYPE_ROOM];
+
+	describe(problem, words, DETAIL_MAX);
+	buf_addf(text, ": %s", words);
+	if (advice && advice->add) {
+		advice->add(&context);
+	}
+	advise_help(&context);
+	add_retry_after(text, reply, json_str(problem, "detail"));
+	add_subproblems(problem, text);
+	return code_of(reply->http->status, advice);
+}
+
+void acme_problem_of(const struct acme_reply *reply, const char *task, const char *subject,
 		     struct err *err)
 {
-	struct json *problem = document_of(response);
+	struct json *problem = document_of(reply->http);
 	struct buf text = BUF_INIT(ERR_TEXT_MAX - 1);
-	char words[DETAIL_MAX + TYPE_ROOM];
 	char type[ERR_PROBLEM_MAX];
-	const struct advice *advice;
-	enum err_code code = response->status == 404 ? ERR_NOT_FOUND : ERR_ACME;
+	enum err_code code;
+	char *page;
 
 	if (!problem) {
-		without_document(response, task, subject, err);
+		without_document(reply, task, subject, err);
 		return;
 	}
 	type_copy(problem, type);
-	describe(problem, words, DETAIL_MAX);
-	buf_addf(&text, "the CA refused to %s: %s", task, words);
-	advice = advice_for(type);
-	if (advice) {
-		advice->add(&(struct advice_context){ response, problem, &text });
-		code = advice->code;
+	buf_addf(&text, "the CA refused to %s", task);
+	page = strcmp(type_word(type), "rateLimited") == 0 ? unpause_page(reply, problem) : NULL;
+	if (page) {
+		add_page(&text, page);
+		code = ERR_DENIED;
+	} else {
+		code = with_document(reply, problem, type, &text);
 	}
-	add_subproblems(problem, &text);
 	err_set(err, code, subject, "%s", buf_str(&text));
 	snprintf(err->problem, sizeof(err->problem), "%s", type);
+	free(page);
 	buf_clear(&text);
 	json_free(problem);
 }

@@ -177,8 +177,9 @@ static bool retry_failure(struct acme_request *request, const struct err *err,
 
 /* Fills failure, or *json of a success. */
 static void judge(const struct acme_request *request, const struct err *err,
-		  const struct http_response *response, struct json **json, struct err *failure)
+		  const struct acme_reply *reply, struct json **json, struct err *failure)
 {
+	const struct http_response *response = reply->http;
 	struct err why = { 0 };
 	bool has_json = !request->args.text &&
 			(is_signed(request) || strcmp(request->args.method, "HEAD") != 0);
@@ -189,7 +190,7 @@ static void judge(const struct acme_request *request, const struct err *err,
 		return;
 	}
 	if (response->status < 200 || response->status > 299) {
-		acme_problem_of(response, request->args.task, request->subject, failure);
+		acme_problem_of(reply, request->args.task, request->subject, failure);
 		return;
 	}
 	if (has_json && json_parse(response->body ? response->body : "", response->body_len, json,
@@ -212,10 +213,11 @@ static void on_answer(void *arg, const struct err *err, const struct http_respon
 	request->http = NULL;
 	free(request->body);
 	request->body = NULL;
-	judge(request, err, response, &json, &failure);
+	reply.at_s = world_wall_s(acme->world);
 	if (response) {
-		reply.retry_after_s = acme_retry_after_s(response, world_wall_s(acme->world));
+		reply.retry_after_s = acme_retry_after_s(response, reply.at_s);
 	}
+	judge(request, err, &reply, &json, &failure);
 	reply.json = json;
 	reply.repeated = request->repeats > 0;
 	if (failure.code != ERR_NONE) {

@@ -13,6 +13,7 @@
 #define ACME_NAMES_MAX 1000
 #define ACME_IN_FLIGHT_MAX 8
 #define ACME_BAD_NONCE_MAX 8 /* retries of one request */
+#define ACME_ALTERNATES_MAX 16
 /* Without Retry-After: a CA next door has decided at once; then doubling ... */
 #define ACME_POLL_FIRST_MS 10
 #define ACME_POLL_SECOND_MS 50
@@ -154,11 +155,11 @@ struct acme_call *acme_order_wait_start(struct acme *acme, struct acme_order *or
 struct acme_call *acme_finalize_start(struct acme *acme, struct acme_order *order,
 				      const struct buf *csr_der, acme_done *done, void *arg);
 /* The chain's PEM text into out (kept until done, initialised by the caller with its maximum). */
-struct acme_call *acme_download_start(struct acme *acme, const struct acme_order *order,
-				      struct buf *out, acme_done *done, void *arg);
+struct acme_call *acme_download_start(struct acme *acme, struct acme_order *order, struct buf *out,
+				      acme_done *done, void *arg);
 
-/* The chains that were offered beside the one that acme_download_start brought: URLs (RFC 8555
- * s.7.4.2), in order->alternates. One of them, likewise. */
+/* One of order->alternates, likewise: the chains that were offered beside the one that
+ * acme_download_start brought (RFC 8555 s.7.4.2). */
 struct acme_call *acme_alternate_start(struct acme *acme, const char *url, struct buf *out,
 				       acme_done *done, void *arg);
 
@@ -166,19 +167,24 @@ struct acme_call *acme_alternate_start(struct acme *acme, const char *url, struc
 
 struct acme_renewal_info {     /* RFC 9773 s.4 */
 	int64_t start, end;    /* Unix time, s */
-	char *explanation;     /* URL for people, escaped; NULL: none */
-	int64_t retry_after_s; /* when to ask again, clamped to 60 s ... 1 day */
+	char *explanation;     /* http or https URL for people, escaped; NULL: none */
+	int64_t retry_after_s; /* when to ask again, clamped to 60 s ... 1 day; 6 h: not said */
 };
 void acme_renewal_info_clear(struct acme_renewal_info *info);
 /*
- * Asks without a signature. Needs the directory; ERR_NOT_FOUND where the CA has no renewalInfo.
- * A failure passes or lasts (RFC 9773 s.4.3.3): acme_passing() tells.
+ * Asks without a signature; out (zeroed) is filled on success. Needs the directory;
+ * ERR_NOT_FOUND where the CA has no renewalInfo. The window is as the CA wrote it: it may lie
+ * behind us, or after the certificate's end. A failure passes or lasts (RFC 9773 s.4.3.3):
+ * acme_passing() tells.
  */
 struct acme_call *acme_renewal_info_start(struct acme *acme, const char *cert_id,
 					  struct acme_renewal_info *out, acme_done *done,
 					  void *arg);
 /* Whether a failure says nothing of the CA's mind: no answer, a broken one, or a 5xx. */
 bool acme_passing(const struct err *err);
+/* The CA has paused the account for these names, and asks a person to visit the page that the
+ * sentence names: to try again before that is in vain. */
+bool acme_paused(const struct err *err);
 
 /* RFC 5280 s.5.3.1 by the names of RFC 8555 s.7.6: "unspecified", "keyCompromise",
  * "affiliationChanged", "superseded", "cessationOfOperation"; false: none of them. */

@@ -93,7 +93,9 @@ static void a_rate_limit_says_when_and_where_to_read(void **state)
 	assert_int_equal(err.code, ERR_LIMIT);
 	assert_int_equal(err.retry_after_s, 86400);
 	assert_string_equal(err.text, "the CA refused to make the order: too many (rateLimited); "
-				      "see https://ca.test/docs/limits");
+				      "see https://ca.test/docs/limits; "
+				      "try again after 2026-11-25T02:00:05Z");
+	assert_false(acme_paused(&err));
 	/* Not with a 503 either, and not twice where the CA wrote it already. */
 	refusal.link = "<https://ca.test/docs/limits>;rel=help";
 	refusal.retry_after = "1";
@@ -101,11 +103,70 @@ static void a_rate_limit_says_when_and_where_to_read(void **state)
 			   "\"detail\":\"see https://ca.test/docs/limits\"}");
 	assert_int_equal(err.code, ERR_LIMIT);
 	assert_string_equal(err.text, "the CA refused to make the order: "
-				      "see https://ca.test/docs/limits (rateLimited)");
+				      "see https://ca.test/docs/limits (rateLimited); "
+				      "try again after 2026-11-24T02:00:06Z");
+	refusal.retry_after = "60";
+	err = refused(429, "{\"type\":\"" CA_PROBLEM "rateLimited\","
+			   "\"detail\":\"too many, retry after 2026-11-25 10:00:00 UTC\"}");
+	assert_null(strstr(err.text, "try again"));
 	/* A limit of something in front of the CA. */
 	refusal.type = "text/plain";
+	refusal.retry_after = "Tue, 24 Nov 2026 03:00:00 GMT";
 	err = refused(429, "slow down");
 	assert_int_equal(err.code, ERR_LIMIT);
+	assert_says(&err, "429 without saying why; try again after 2026-11-24T03:00:00Z");
+}
+
+#define PAUSED                                                                               \
+	"Your account is temporarily prevented from requesting certificates for a.test and " \
+	"possibly others. Please visit: "
+#define PAGE "https://portal.ca.test/sfe/v1/unpause?jwt=eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+
+static struct err paused(const char *words)
+{
+	char *body = xasprintf("{\"type\":\"" CA_PROBLEM "rateLimited\",\"detail\":\"%s\"}", words);
+	struct err err = refused(429, body);
+
+	free(body);
+	return err;
+}
+
+static void a_pause_is_lifted_by_a_person_at_a_page(void **state)
+{
+	char long_page[700];
+	struct err err;
+
+	(void)state;
+	err = paused(PAUSED PAGE);
+	assert_true(acme_paused(&err));
+	assert_string_equal(err.text, "the CA refused to make the order: it has paused the account "
+				      "for these names (rateLimited), until a person visits " PAGE);
+	assert_int_equal(err.retry_after_s, 0);
+	/* A signature that is cut off opens nothing. */
+	memset(long_page, 'x', sizeof(long_page) - 1);
+	long_page[sizeof(long_page) - 1] = '\0';
+	memcpy(long_page, PAGE, strlen(PAGE));
+	err = paused(long_page);
+	assert_true(acme_paused(&err));
+	assert_says(&err, "the page that the log names, at https://portal.ca.test/");
+	/* The end of a sentence is no part of the address. */
+	err = paused("Visit " PAGE ".");
+	assert_true(strlen(err.text) > strlen(PAGE));
+	assert_string_equal(err.text + strlen(err.text) - strlen(PAGE), PAGE);
+	/* With a time it is a limit that passes, and so is one that only points to its manual. */
+	refusal.retry_after = "60";
+	err = paused(PAUSED PAGE);
+	assert_false(acme_paused(&err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	err = paused("Too many requests: see https://ca.test/docs/limits");
+	assert_false(acme_paused(&err));
+	err = paused("Please visit: http://portal.ca.test/unpause?jwt=1");
+	assert_false(acme_paused(&err));
+	/* Elsewhere than in the words. */
+	refusal.link = "<" PAGE ">;rel=\"help\"";
+	err = paused("paused");
+	assert_true(acme_paused(&err));
+	assert_says(&err, PAGE);
 }
 
 static void user_action_names_the_page(void **state)
@@ -143,6 +204,20 @@ static void advice_follows_the_type(void **state)
 			  "external account binding");
 	err = refused(400, "{\"type\":\"" CA_PROBLEM "invalidContact\",\"detail\":\"no MX\"}");
 	assert_says(&err, "no MX (invalidContact); a contact is one mailto: URL");
+}
+
+static void what_the_server_broke_passes(void **state)
+{
+	struct err err;
+
+	(void)state;
+	err = refused(500, "{\"type\":\"" CA_PROBLEM "serverInternal\",\"detail\":\"oops\"}");
+	assert_true(acme_passing(&err));
+	assert_string_equal(err.problem, CA_PROBLEM "serverInternal");
+	err = refused(400, "{\"type\":\"" CA_PROBLEM "invalidProfile\",\"detail\":\"no\"}");
+	assert_false(acme_passing(&err));
+	assert_true(acme_problem_is(&err, "invalidProfile"));
+	assert_false(acme_problem_is(&err, "invalid"));
 }
 
 static void types_may_be_unknown_or_missing(void **state)
@@ -212,8 +287,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(subproblems_name_their_identifiers, set_up),
 		cmocka_unit_test_setup(a_rate_limit_says_when_and_where_to_read, set_up),
+		cmocka_unit_test_setup(a_pause_is_lifted_by_a_person_at_a_page, set_up),
 		cmocka_unit_test_setup(user_action_names_the_page, set_up),
 		cmocka_unit_test_setup(advice_follows_the_type, set_up),
+		cmocka_unit_test_setup(what_the_server_broke_passes, set_up),
 		cmocka_unit_test_setup(types_may_be_unknown_or_missing, set_up),
 		cmocka_unit_test_setup(what_is_no_document_is_only_a_status, set_up),
 		cmocka_unit_test_setup(long_and_hostile_text_is_bounded, set_up),
