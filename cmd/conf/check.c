@@ -3,51 +3,57 @@
  * command's flags: each value by its row, names that are unique, references
  * that lead somewhere.
  */
-#include "schema.h"
-
-/* One item of a list, and where sentences say it is. */
-struct subject {
-	struct conf *conf;
-	const struct setting *list; /* NULL: the file itself */
-	size_t index;
-	void *base;
-	struct err *err;
-};
+#include "check.h"
 
 static const struct setting_group *group_of(const struct subject *subject)
 {
 	return subject->list != NULL ? subject->list->group : &schema_root;
 }
 
+static struct nth nth_of(const struct subject *subject)
+{
+	return subject->outer == NULL
+		       ? (struct nth){ .item = subject->index }
+		       : (struct nth){ .item = subject->outer->index, .inner = subject->index };
+}
+
 /* Gives "zones[1]", or NULL for the file itself. */
 static char *item_name(const struct subject *subject)
 {
 	const struct place *place;
+	char *outer, *name;
 
 	if (subject->list == NULL) {
 		return NULL;
 	}
-	place = place_find(subject->conf, subject->list, subject->index);
-	return place != NULL ? xstrdup(place->item)
-			     : xasprintf("%s[%zu]", subject->list->name, subject->index);
+	place = place_find(subject->conf, subject->list, nth_of(subject));
+	if (place != NULL) {
+		return xstrdup(place->item);
+	}
+	if (subject->list->type == SETTING_GROUP) {
+		return xstrdup(subject->list->name);
+	}
+	outer = subject->outer != NULL ? item_name(subject->outer) : NULL;
+	name = xasprintf("%s%s%s[%zu]", outer != NULL ? outer : "", outer != NULL ? "." : "",
+			 subject->list->name, subject->index);
+	free(outer);
+	return name;
 }
 
 static const char *item_where(const struct subject *subject)
 {
-	return subject->list != NULL ? *group_where(subject->list, subject->base) : NULL;
+	char **where = subject->list != NULL ? group_where(subject->list, subject->base) : NULL;
+
+	return where != NULL ? *where : NULL;
 }
 
-/* "WHERE: ITEM.NAME: sentence"; where the value stands, else where the item does. */
-static enum err_code refuse(const struct subject *subject, const char *name, const char *where,
-			    const char *fmt, ...) PRINTF_LIKE(4, 5);
-
-static enum err_code refuse(const struct subject *subject, const char *name, const char *where,
-			    const char *fmt, ...)
+enum err_code check_refuse(const struct subject *subject, const char *name, const char *where,
+			   const char *fmt, ...)
 {
 	const struct setting_group *group = group_of(subject);
 	const struct setting *row = schema_find(group->rows, group->row_count, name);
 	const struct place *place =
-		row != NULL ? place_find(subject->conf, row, subject->index) : NULL;
+		row != NULL ? place_find(subject->conf, row, nth_of(subject)) : NULL;
 	char *item = item_name(subject), *path, reason[SCHEMA_REASON_MAX];
 	va_list args;
 
@@ -136,8 +142,8 @@ static enum err_code check_repeats(const struct subject *subject, const struct s
 		item = xstrndup(at, len);
 		if (strlist_has(&seen, item)) {
 			schema_show(shown, item);
-			code = refuse(subject, row->name, NULL, "%s is given twice; keep one",
-				      shown);
+			code = check_refuse(subject, row->name, NULL, "%s is given twice; keep one",
+					    shown);
 		}
 		strlist_take(&seen, item);
 	}
@@ -155,13 +161,14 @@ static enum err_code check_field(const struct subject *subject, const struct set
 		free(text);
 		text = schema_expected(row);
 		if (row->required) {
-			code = refuse(subject, row->name, NULL, "it is missing; write %s", text);
+			code = check_refuse(subject, row->name, NULL, "it is missing; write %s",
+					    text);
 		}
 		goto out;
 	}
 	code = resolve(subject->conf, row, text, &full, reason);
 	if (code != ERR_NONE) {
-		code = refuse(subject, row->name, NULL, "%s", reason);
+		code = check_refuse(subject, row->name, NULL, "%s", reason);
 		goto out;
 	}
 	if (strcmp(full, text) != 0) {
@@ -176,24 +183,49 @@ out:
 	return code;
 }
 
+static enum err_code check_command(const struct subject *subject, const struct setting *row,
+				   const struct strlist *argv)
+{
+	char shown[SCHEMA_SHOWN_MAX];
+
+	if (argv->count > 0 && argv->item[0][0] == '/') {
+		return ERR_NONE;
+	}
+	schema_show(shown, argv->count == 0 ? "" : argv->item[0]);
+	return check_refuse(subject, row->name, NULL,
+			    "%s is not the whole path of a "
+			    "program; write one such as \"/bin/systemctl\"",
+			    shown);
+}
+
 static enum err_code check_commands(const struct subject *subject, const struct setting *row)
 {
 	const struct commands *commands = field_commands(row, subject->base);
+	enum err_code code = ERR_NONE;
 
-	for (size_t i = 0; i < commands->count; i++) {
-		const struct strlist *argv = &commands->item[i].argv;
-
-		if (argv->count == 0 || argv->item[0][0] != '/') {
-			char shown[SCHEMA_SHOWN_MAX];
-
-			schema_show(shown, argv->count == 0 ? "" : argv->item[0]);
-			return refuse(subject, row->name, NULL,
-				      "%s is not the whole path of a "
-				      "program; write one such as \"/bin/systemctl\"",
-				      shown);
-		}
+	for (size_t i = 0; i < commands->count && code == ERR_NONE; i++) {
+		code = check_command(subject, row, &commands->item[i].argv);
 	}
-	return ERR_NONE;
+	return code;
+}
+
+static enum err_code check_groups(const struct subject *outer, const struct setting *list);
+
+static enum err_code check_row(const struct subject *subject, const struct setting *row)
+{
+	const struct strlist *argv;
+
+	if (group_is(row)) {
+		return check_groups(subject, row);
+	}
+	if (row->type == SETTING_COMMANDS) {
+		return check_commands(subject, row);
+	}
+	if (row->type == SETTING_COMMAND) {
+		argv = field_command(row, subject->base);
+		return argv->count > 0 ? check_command(subject, row, argv) : ERR_NONE;
+	}
+	return check_field(subject, row);
 }
 
 static enum err_code check_rows(const struct subject *subject)
@@ -202,13 +234,25 @@ static enum err_code check_rows(const struct subject *subject)
 	enum err_code code = ERR_NONE;
 
 	for (size_t i = 0; i < group->row_count && code == ERR_NONE; i++) {
-		const struct setting *row = &group->rows[i];
+		code = check_row(subject, &group->rows[i]);
+	}
+	return code;
+}
 
-		if (row->type == SETTING_COMMANDS) {
-			code = check_commands(subject, row);
-		} else if (row->type != SETTING_GROUPS) {
-			code = check_field(subject, row);
-		}
+static enum err_code check_groups(const struct subject *outer, const struct setting *list)
+{
+	struct subject subject = {
+		.conf = outer->conf,
+		.list = list,
+		.outer = outer->list != NULL ? outer : NULL,
+		.err = outer->err,
+	};
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < group_count(outer->base, list) && code == ERR_NONE; i++) {
+		subject.index = i;
+		subject.base = group_item(outer->base, list, i);
+		code = check_rows(&subject);
 	}
 	return code;
 }
@@ -226,7 +270,7 @@ static enum err_code check_given(const struct subject *subject, const struct set
 	if (row != NULL) {
 		code = resolve(subject->conf, row, value->text, &full, reason);
 		if (code != ERR_NONE) {
-			return refuse(subject, value->name, value->where, "%s", reason);
+			return check_refuse(subject, value->name, value->where, "%s", reason);
 		}
 		wipe_str(value->text);
 		value->text = full;
@@ -236,10 +280,10 @@ static enum err_code check_given(const struct subject *subject, const struct set
 		strlist_add(&known, rows[i].name);
 	}
 	all = strlist_join(&known, ", ");
-	code = refuse(subject, value->name, value->where,
-		      "there is no such setting; known here: "
-		      "%s",
-		      all);
+	code = check_refuse(subject, value->name, value->where,
+			    "there is no such setting; known here: "
+			    "%s",
+			    all);
 	free(all);
 	strlist_clear(&known);
 	return code;
@@ -255,10 +299,10 @@ static enum err_code check_provider(const struct subject *subject, conf_provider
 
 	if (rows == NULL) {
 		schema_show(shown, provider->type);
-		return refuse(subject, "type", NULL,
-			      "there is no provider type %s; `dns01 "
-			      "providers` lists all",
-			      shown);
+		return check_refuse(subject, "type", NULL,
+				    "there is no provider type %s; `dns01 "
+				    "providers` lists all",
+				    shown);
 	}
 	for (size_t i = 0; i < provider->settings.count && code == ERR_NONE; i++) {
 		code = check_given(subject, rows, row_count, &provider->settings.item[i]);
@@ -269,8 +313,8 @@ static enum err_code check_provider(const struct subject *subject, conf_provider
 		if (rows[i].required && (text == NULL || text[0] == '\0')) {
 			char *expected = schema_expected(&rows[i]);
 
-			code = refuse(subject, rows[i].name, NULL, "it is missing; write %s",
-				      expected);
+			code = check_refuse(subject, rows[i].name, NULL, "it is missing; write %s",
+					    expected);
 			free(expected);
 		}
 	}
@@ -310,8 +354,8 @@ static enum err_code refuse_twin(const struct subject *subject, size_t other,
 	within = also == NULL
 			 ? xstrdup("")
 			 : xasprintf(" in %s \"%s\"", also->name, text_of(subject, other, also));
-	code = refuse(subject, key->name, NULL, "%s%s is another %s%s; each needs its own", shown,
-		      within, group_of(subject)->item, at);
+	code = check_refuse(subject, key->name, NULL, "%s%s is another %s%s; each needs its own",
+			    shown, within, group_of(subject)->item, at);
 	free(at);
 	free(within);
 	return code;
@@ -333,9 +377,8 @@ static enum err_code check_unique(const struct subject *subject, const struct se
 	return ERR_NONE;
 }
 
-/* The name leads to no item of the list of known names. */
-static enum err_code refuse_reference(const struct subject *subject, const char *setting,
-				      const char *name, const struct setting *list)
+enum err_code check_refuse_reference(const struct subject *subject, const char *setting,
+				     const char *name, const struct setting *list)
 {
 	struct strlist known = { 0 };
 	char shown[SCHEMA_SHOWN_MAX];
@@ -350,19 +393,18 @@ static enum err_code refuse_reference(const struct subject *subject, const char 
 	schema_show(shown, name);
 	near = schema_nearest(&known, name);
 	if (near != NULL) {
-		code = refuse(subject, setting, NULL, "there is no %s %s; did you mean \"%s\"?",
-			      list->group->item, shown, near);
+		code = check_refuse(subject, setting, NULL,
+				    "there is no %s %s; did you mean \"%s\"?", list->group->item,
+				    shown, near);
 	} else {
-		code = refuse(subject, setting, NULL, "there is no %s %s; add it to %s",
-			      list->group->item, shown, list->name);
+		code = check_refuse(subject, setting, NULL, "there is no %s %s; add it to %s",
+				    list->group->item, shown, list->name);
 	}
 	strlist_clear(&known);
 	return code;
 }
 
-/* A view without a zone is a typing error, unless nothing has zones yet. */
-static enum err_code check_view(const struct subject *subject, const char *setting,
-				const char *view)
+enum err_code check_view(const struct subject *subject, const char *setting, const char *view)
 {
 	struct strlist views = { 0 };
 	char shown[SCHEMA_SHOWN_MAX], *all;
@@ -376,8 +418,8 @@ static enum err_code check_view(const struct subject *subject, const char *setti
 	if (views.count > 0 && !strlist_has(&views, view)) {
 		schema_show(shown, view);
 		all = strlist_join(&views, ", ");
-		code = refuse(subject, setting, NULL, "no zone is in the view %s; zones have: %s",
-			      shown, all);
+		code = check_refuse(subject, setting, NULL,
+				    "no zone is in the view %s; zones have: %s", shown, all);
 		free(all);
 	}
 	strlist_clear(&views);
@@ -391,14 +433,14 @@ static enum err_code check_account(const struct subject *subject, conf_provider_
 	(void)rows;
 	/* RFC 8555 s.7.3.4: a binding is a key identifier and its MAC key */
 	if (account->eab_kid != NULL && account->eab_key_file == NULL) {
-		return refuse(subject, "eab_kid", NULL,
-			      "it needs eab_key_file beside it; write "
-			      "both or none");
+		return check_refuse(subject, "eab_kid", NULL,
+				    "it needs eab_key_file beside it; write "
+				    "both or none");
 	}
 	if (account->eab_key_file != NULL && account->eab_kid == NULL) {
-		return refuse(subject, "eab_key_file", NULL,
-			      "it needs eab_kid beside it; write "
-			      "both or none");
+		return check_refuse(subject, "eab_key_file", NULL,
+				    "it needs eab_kid beside it; write "
+				    "both or none");
 	}
 	return check_view(subject, "view", account->view);
 }
@@ -412,197 +454,15 @@ static enum err_code check_zone(const struct subject *subject, conf_provider_row
 		const char *name = zone->providers.item[i];
 
 		if (conf_find_provider(subject->conf, name) == NULL) {
-			return refuse_reference(subject, "providers", name,
-						schema_list("providers"));
+			return check_refuse_reference(subject, "providers", name,
+						      schema_list("providers"));
 		}
 	}
 	if (zone->target && conf_target_zone(subject->conf, zone->view) != zone) {
-		return refuse(subject, "target", NULL,
-			      "another zone of the view \"%s\" is the target already; keep one",
-			      zone->view);
-	}
-	return ERR_NONE;
-}
-
-/* The lineage of a further key is NAME-TYPE: no other certificate's name. */
-static enum err_code check_lineages(const struct subject *subject)
-{
-	const struct conf_certificate *certificate = subject->base;
-	enum err_code code = ERR_NONE;
-
-	for (size_t i = 1; i < certificate->keys.count && code == ERR_NONE; i++) {
-		char *lineage = xasprintf("%s-%s", certificate->name, certificate->keys.item[i]);
-
-		if (conf_find_certificate(subject->conf, lineage) != NULL) {
-			code = refuse(subject, "keys", NULL,
-				      "the lineage \"%s\" is also the name "
-				      "of a certificate; rename one",
-				      lineage);
-		}
-		free(lineage);
-	}
-	return code;
-}
-
-static enum err_code check_certificate(const struct subject *subject, conf_provider_rows *rows)
-{
-	const struct conf_certificate *certificate = subject->base;
-	const char *account = certificate->account;
-
-	(void)rows;
-	if (conf_find_account(subject->conf, account) == NULL) {
-		if (account != NULL) {
-			return refuse_reference(subject, "account", account,
-						schema_list("accounts"));
-		}
-		return refuse(subject, "account", NULL,
-			      "it is missing, and there are %zu "
-			      "accounts; write the name of one",
-			      subject->conf->account_count);
-	}
-	for (size_t i = 0; i < certificate->fallback.count; i++) {
-		const char *other = certificate->fallback.item[i];
-
-		if (conf_find_account(subject->conf, other) == NULL) {
-			return refuse_reference(subject, "fallback", other,
-						schema_list("accounts"));
-		}
-	}
-	return check_lineages(subject);
-}
-
-/* ---- the broker ------------------------------------------------------------------- */
-
-static bool is_door(const struct conf_listener *listener, const char *door)
-{
-	return strlist_has(&listener->doors, door);
-}
-
-static bool is_loopback(const char *address)
-{
-	return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0;
-}
-
-/* Tokens do not cross a network in clear text. */
-static enum err_code check_plain(const struct subject *subject,
-				 const struct conf_listener *listener)
-{
-	bool only_metrics = listener->doors.count == 1 && is_door(listener, "metrics");
-
-	if (listener->http != NULL && !only_metrics && !is_loopback(listener->http)) {
-		return refuse(subject, "http", NULL,
-			      "plain HTTP on an address of the network is for the door \"metrics\" "
-			      "alone; write https, or a loopback address");
-	}
-	return ERR_NONE;
-}
-
-static enum err_code check_tls(const struct subject *subject, const struct conf_listener *listener)
-{
-	const char *certificate = listener->certificate;
-
-	if (listener->https == NULL) {
-		const char *odd = certificate                        ? "certificate"
-				  : listener->cert_file              ? "cert_file"
-				  : listener->client_ca_file != NULL ? "client_ca_file"
-								     : NULL;
-
-		return odd == NULL ? ERR_NONE
-				   : refuse(subject, odd, NULL, "it belongs to https alone");
-	}
-	if (certificate != NULL && conf_find_certificate(subject->conf, certificate) == NULL) {
-		return refuse_reference(subject, "certificate", certificate,
-					schema_list("certificates"));
-	}
-	if ((listener->cert_file == NULL) != (listener->key_file == NULL)) {
-		return refuse(subject, listener->cert_file ? "cert_file" : "key_file", NULL,
-			      "cert_file and key_file go together; write both or none");
-	}
-	if ((certificate == NULL) == (listener->cert_file == NULL)) {
-		return refuse(subject, "https", NULL,
-			      "it needs a certificate: write certificate = \"NAME\", or cert_file "
-			      "and key_file");
-	}
-	return ERR_NONE;
-}
-
-static enum err_code check_listener(const struct subject *subject, conf_provider_rows *rows)
-{
-	const struct conf_listener *listener = subject->base;
-	int places = (listener->unix_path != NULL) + (listener->https != NULL) +
-		     (listener->dns != NULL) + (listener->http != NULL);
-
-	(void)rows;
-	if (places != 1) {
-		return refuse(
-			subject, "unix", NULL,
-			"a listener has exactly one of unix, https, dns and http, this one %d",
-			places);
-	}
-	if ((listener->dns != NULL) != is_door(listener, "update") ||
-	    (listener->dns != NULL && listener->doors.count > 1)) {
-		return refuse(subject, "doors", NULL,
-			      "the door \"update\" is on a dns listener, which has no other");
-	}
-	if (check_plain(subject, listener) != ERR_NONE) {
-		return ERR_CONFIG;
-	}
-	return check_tls(subject, listener);
-}
-
-static enum err_code check_proof(const struct subject *subject, const struct conf_client *client)
-{
-	const struct {
-		const char *auth, *setting;
-		bool given;
-	} proofs[] = {
-		{ "token", "token_sha256", client->token_sha256.count > 0 },
-		{ "tsig", "tsig_key_file", client->tsig_key_file != NULL },
-		{ "mtls", "certificate_names", client->certificate_names.count > 0 },
-		{ "unix", "user", client->user != NULL },
-		{ "unix", "group", client->group != NULL },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(proofs); i++) {
-		if (proofs[i].given && strcmp(proofs[i].auth, client->auth) != 0) {
-			return refuse(subject, proofs[i].setting, NULL,
-				      "it belongs to auth = \"%s\", this client's is \"%s\"",
-				      proofs[i].auth, client->auth);
-		}
-	}
-	if (strcmp(client->auth, "unix") == 0 && client->user == NULL && client->group == NULL) {
-		return refuse(subject, "auth", NULL, "\"unix\" needs user or group beside it");
-	}
-	if (strcmp(client->auth, "network") == 0 && client->networks.count == 0) {
-		return refuse(subject, "auth", NULL, "\"network\" needs networks beside it");
-	}
-	return ERR_NONE;
-}
-
-static enum err_code check_client(const struct subject *subject, conf_provider_rows *rows)
-{
-	const struct conf_client *client = subject->base;
-	enum err_code code = check_proof(subject, client);
-
-	(void)rows;
-	for (size_t i = 0; i < client->views.count && code == ERR_NONE; i++) {
-		code = check_view(subject, "views", client->views.item[i]);
-	}
-	if (code == ERR_NONE && strlist_has(&client->names, "@san") &&
-	    strcmp(client->auth, "mtls") != 0) {
-		code = refuse(subject, "names", NULL, "\"@san\" needs auth = \"mtls\"");
-	}
-	return code;
-}
-
-static enum err_code check_broker(const struct subject *subject, conf_provider_rows *rows)
-{
-	const struct conf_broker *broker = subject->base;
-
-	(void)rows;
-	if ((broker->cert_file == NULL) != (broker->key_file == NULL)) {
-		return refuse(subject, broker->cert_file ? "cert_file" : "key_file", NULL,
-			      "cert_file and key_file go together; write both or none");
+		return check_refuse(
+			subject, "target", NULL,
+			"another zone of the view \"%s\" is the target already; keep one",
+			zone->view);
 	}
 	return ERR_NONE;
 }
@@ -650,15 +510,10 @@ enum err_code conf_check(struct conf *conf, conf_provider_rows *rows, struct err
 	enum err_code code = check_rows(&subject);
 
 	for (size_t i = 0; i < ARRAY_LEN(relations) && code == ERR_NONE; i++) {
-		subject.list = schema_list(relations[i].list);
-		for (size_t j = 0; j < group_count(conf, subject.list) && code == ERR_NONE; j++) {
-			subject.index = j;
-			subject.base = group_item(conf, subject.list, j);
-			code = check_rows(&subject);
-		}
-	}
-	for (size_t i = 0; i < ARRAY_LEN(relations) && code == ERR_NONE; i++) {
 		code = check_list(conf, &relations[i], rows, err);
+	}
+	if (code == ERR_NONE) {
+		code = check_export_paths(conf, err);
 	}
 	return code;
 }

@@ -5,74 +5,6 @@
 
 #include "schema.h"
 
-/* ---- lists of groups --------------------------------------------------- */
-
-static void *at_offset(const void *base, size_t offset)
-{
-	return (char *)(uintptr_t)base + offset;
-}
-
-size_t group_count(const struct conf *conf, const struct setting *list)
-{
-	return *(size_t *)at_offset(conf, list->group->count_offset);
-}
-
-/* The lists have items of different types: their pointers are moved as octets. */
-static char *group_items(const struct conf *conf, const struct setting *list)
-{
-	char *items;
-
-	memcpy(&items, at_offset(conf, list->offset), sizeof(items));
-	return items;
-}
-
-void *group_item(const struct conf *conf, const struct setting *list, size_t i)
-{
-	return group_items(conf, list) + i * list->group->size;
-}
-
-void *group_add(struct conf *conf, const struct setting *list)
-{
-	size_t *count = at_offset(conf, list->group->count_offset);
-	char *items = xreallocarray(group_items(conf, list), *count + 1, list->group->size);
-	void *item = items + *count * list->group->size;
-
-	memcpy(at_offset(conf, list->offset), &items, sizeof(items));
-	++*count;
-	memset(item, 0, list->group->size);
-	field_defaults(list->group, item);
-	return item;
-}
-
-char **group_where(const struct setting *list, void *item)
-{
-	return at_offset(item, list->group->where_offset);
-}
-
-struct settings *group_settings(const struct setting *list, void *item)
-{
-	size_t offset = list->group->settings_offset;
-
-	return offset != 0 ? at_offset(item, offset) : NULL;
-}
-
-static void group_free(struct conf *conf, const struct setting *list)
-{
-	for (size_t i = 0; i < group_count(conf, list); i++) {
-		void *item = group_item(conf, list, i);
-		struct settings *settings = group_settings(list, item);
-
-		for (size_t j = 0; j < list->group->row_count; j++) {
-			field_clear(&list->group->rows[j], item);
-		}
-		if (settings != NULL) {
-			settings_clear(settings);
-		}
-		free(*group_where(list, item));
-	}
-	free(group_items(conf, list));
-}
-
 /* ---- places ------------------------------------------------------------ */
 
 struct conf_full *conf_full(struct conf *conf)
@@ -91,13 +23,16 @@ void place_add(struct conf *conf, struct place place)
 	full->place[full->place_count++] = place;
 }
 
-const struct place *place_find(const struct conf *conf, const struct setting *row, size_t index)
+const struct place *place_find(const struct conf *conf, const struct setting *row, struct nth nth)
 {
 	const struct conf_full *full = (const struct conf_full *)conf;
 
 	for (size_t i = 0; i < full->place_count; i++) {
-		if (full->place[i].row == row && full->place[i].index == index) {
-			return &full->place[i];
+		const struct place *place = &full->place[i];
+
+		if (place->row == row && place->nth.item == nth.item &&
+		    place->nth.inner == nth.inner) {
+			return place;
 		}
 	}
 	return NULL;
@@ -121,7 +56,7 @@ struct conf *conf_new(void)
 {
 	struct conf_full *full = xcalloc(1, sizeof(*full));
 
-	field_defaults(&schema_root, &full->conf);
+	group_defaults(&schema_root, &full->conf);
 	return &full->conf;
 }
 
@@ -132,15 +67,7 @@ void conf_free(struct conf *conf)
 	if (conf == NULL) {
 		return;
 	}
-	for (size_t i = 0; i < schema_root.row_count; i++) {
-		const struct setting *row = &schema_root.rows[i];
-
-		if (row->type == SETTING_GROUPS) {
-			group_free(conf, row);
-		} else {
-			field_clear(row, conf);
-		}
-	}
+	group_clear(&schema_root, conf);
 	for (size_t i = 0; i < full->place_count; i++) {
 		free(full->place[i].where);
 		free(full->place[i].item);

@@ -5,6 +5,9 @@
 #include "schema.h"
 
 #define DUMP_MAX (64 * 1024 * 1024)
+#define TABS 5 /* as deep as groups stand in groups, with their settings */
+
+static const char tabs[TABS + 1] = "\t\t\t\t\t";
 
 /* libconfig's escapes; 1.5 has no other way to write a control character. */
 static void add_quoted(struct buf *out, const char *text)
@@ -75,12 +78,27 @@ static void add_commands(struct buf *out, const char *indent, const struct setti
 	buf_add_str(out, commands->count > 0 ? " );\n" : ");\n");
 }
 
+static void add_command(struct buf *out, const char *indent, const struct setting *row, void *base)
+{
+	const struct strlist *argv = field_command(row, base);
+
+	if (argv->count > 0) {
+		buf_addf(out, "%s%s = ", indent, row->name);
+		add_strings(out, argv);
+		buf_add_str(out, ";\n");
+	}
+}
+
 static void add_row(struct buf *out, const char *indent, const struct setting *row, void *base)
 {
 	char *text;
 
 	if (row->type == SETTING_COMMANDS) {
 		add_commands(out, indent, row, base);
+		return;
+	}
+	if (row->type == SETTING_COMMAND) {
+		add_command(out, indent, row, base);
 		return;
 	}
 	text = field_get(row, base);
@@ -105,42 +123,67 @@ static void add_settings(struct buf *out, const struct conf_provider *provider,
 	}
 }
 
-static void add_list(struct buf *out, const struct conf *conf, const struct setting *list,
+/* "{ ... }" of a list or a single group at this depth; what is inside stands one deeper. */
+static void add_group(struct buf *out, unsigned depth, const struct setting *list, void *item,
+		      conf_provider_rows *rows);
+
+/* A list of the file has room before it, and stays when it is empty. */
+static void add_list(struct buf *out, unsigned depth, const struct setting *list, void *base,
 		     conf_provider_rows *rows)
 {
-	size_t count = group_count(conf, list);
+	size_t count = group_count(base, list);
+	const char *indent = &tabs[TABS - depth];
 
-	buf_addf(out, "\n%s = (", list->name);
-	for (size_t i = 0; i < count; i++) {
-		void *item = group_item(conf, list, i);
-
-		buf_add_str(out, i > 0 ? ",\n\t{\n" : "\n\t{\n");
-		for (size_t j = 0; j < list->group->row_count; j++) {
-			add_row(out, "\t\t", &list->group->rows[j], item);
-		}
-		if (group_settings(list, item) != NULL) {
-			add_settings(out, item, rows);
-		}
-		buf_add_str(out, "\t}");
+	if (list->type == SETTING_GROUP) {
+		buf_addf(out, "%s%s = ", indent, list->name);
+		add_group(out, depth, list, group_item(base, list, 0), rows);
+		buf_add_str(out, ";\n");
+		return;
 	}
-	buf_add_str(out, count > 0 ? "\n);\n" : ");\n");
+	buf_addf(out, "%s%s%s = (", depth == 0 ? "\n" : "", indent, list->name);
+	for (size_t i = 0; i < count; i++) {
+		buf_addf(out, "%s\n%s\t", i > 0 ? "," : "", indent);
+		add_group(out, depth + 1, list, group_item(base, list, i), rows);
+	}
+	if (count > 0) {
+		buf_addf(out, "\n%s", indent);
+	}
+	buf_add_str(out, ");\n");
+}
+
+static void add_rows(struct buf *out, unsigned depth, const struct setting_group *group, void *item,
+		     conf_provider_rows *rows)
+{
+	const struct setting *include = schema_list("include");
+
+	for (size_t i = 0; i < group->row_count; i++) {
+		const struct setting *row = &group->rows[i];
+
+		if (group_is(row)) {
+			add_list(out, depth, row, item, rows);
+		} else if (row == include) {
+			add_value(out, "", row, "");
+		} else {
+			add_row(out, &tabs[TABS - depth], row, item);
+		}
+	}
+}
+
+static void add_group(struct buf *out, unsigned depth, const struct setting *list, void *item,
+		      conf_provider_rows *rows)
+{
+	buf_add_str(out, "{\n");
+	add_rows(out, depth + 1, list->group, item, rows);
+	if (group_settings(list, item) != NULL) {
+		add_settings(out, item, rows);
+	}
+	buf_addf(out, "%s}", &tabs[TABS - depth]);
 }
 
 char *conf_dump(const struct conf *conf, conf_provider_rows *rows)
 {
 	struct buf out = BUF_INIT(DUMP_MAX);
-	const struct setting *include = schema_list("include");
 
-	for (size_t i = 0; i < schema_root.row_count; i++) {
-		const struct setting *row = &schema_root.rows[i];
-
-		if (row->type == SETTING_GROUPS) {
-			add_list(&out, conf, row, rows);
-		} else if (row == include) {
-			add_value(&out, "", row, "");
-		} else {
-			add_row(&out, "", row, (void *)(uintptr_t)conf);
-		}
-	}
+	add_rows(&out, 0, &schema_root, (void *)(uintptr_t)conf, rows);
 	return buf_detach(&out);
 }

@@ -27,6 +27,11 @@ static void *field_at(const struct setting *row, const void *base)
 	return (char *)(uintptr_t)base + row->offset;
 }
 
+struct strlist *field_command(const struct setting *row, void *base)
+{
+	return field_at(row, base);
+}
+
 struct commands *field_commands(const struct setting *row, void *base)
 {
 	return field_at(row, base);
@@ -48,7 +53,7 @@ void field_clear(const struct setting *row, void *base)
 
 		free(*text);
 		*text = NULL;
-	} else if (row->type == SETTING_STRINGS) {
+	} else if (row->type == SETTING_STRINGS || row->type == SETTING_COMMAND) {
 		strlist_clear(field_at(row, base));
 	} else if (row->type == SETTING_COMMANDS) {
 		commands_clear(field_at(row, base));
@@ -111,14 +116,5 @@ char *field_get(const struct setting *row, const void *base)
 		return strlist_join(at, "\n");
 	default:
 		return NULL;
-	}
-}
-
-void field_defaults(const struct setting_group *group, void *base)
-{
-	for (size_t i = 0; i < group->row_count; i++) {
-		if (group->rows[i].fallback != NULL) {
-			field_set(&group->rows[i], base, group->rows[i].fallback);
-		}
 	}
 }

@@ -26,7 +26,7 @@ struct spot {
 	const struct setting_group *group;
 	void *base;       /* what the rows' offsets are in */
 	const char *item; /* "zones[1]"; NULL in the file itself */
-	size_t index;     /* in the list, over all files */
+	struct nth nth;   /* which item it is */
 	/* of a provider, else NULL */
 	struct settings *settings;
 	const struct setting *rows;
@@ -210,6 +210,15 @@ out:
 	return code;
 }
 
+static enum err_code read_command(const struct load *load, const struct spot *spot,
+				  config_setting_t *given, const struct setting *row)
+{
+	if (!read_strings(given, field_command(row, spot->base))) {
+		return refuse_type(load, spot, given, row);
+	}
+	return ERR_NONE;
+}
+
 static enum err_code read_commands(const struct load *load, const struct spot *spot,
 				   config_setting_t *given, const struct setting *row)
 {
@@ -285,8 +294,10 @@ static enum err_code refuse_unknown(const struct load *load, const struct spot *
 	return code;
 }
 
-static enum err_code read_groups(struct load *load, config_setting_t *given,
-				 const struct setting *list);
+static enum err_code read_groups(struct load *load, const struct spot *spot,
+				 config_setting_t *given, const struct setting *list);
+static enum err_code read_group(struct load *load, const struct spot *outer,
+				config_setting_t *given, const struct setting *row);
 
 /* Only the file's own settings can meet again: in another file. */
 static enum err_code note_place(const struct load *load, const struct spot *spot,
@@ -297,7 +308,7 @@ static enum err_code note_place(const struct load *load, const struct spot *spot
 	char *reason;
 
 	if (spot->item == NULL && row->type != SETTING_STRINGS) {
-		before = place_find(load->conf, row, 0);
+		before = place_find(load->conf, row, (struct nth){ 0 });
 	}
 	if (before != NULL) {
 		reason = xasprintf("it is given twice, also at %s; keep one", before->where);
@@ -305,7 +316,7 @@ static enum err_code note_place(const struct load *load, const struct spot *spot
 		free(reason);
 		return code;
 	}
-	place_add(load->conf, (struct place){ row, spot->index, where_of(load, given),
+	place_add(load->conf, (struct place){ row, spot->nth, where_of(load, given),
 					      item_of(spot, row->name) });
 	return ERR_NONE;
 }
@@ -323,7 +334,7 @@ static enum err_code read_setting(struct load *load, const struct spot *spot,
 				   : refuse_unknown(load, spot, given);
 	}
 	if (row->type == SETTING_GROUPS) {
-		return read_groups(load, given, row);
+		return read_groups(load, spot, given, row);
 	}
 	if (load->included && spot->item == NULL && strcmp(name, "include") == 0) {
 		return refuse(load, spot, given,
@@ -334,8 +345,16 @@ static enum err_code read_setting(struct load *load, const struct spot *spot,
 	if (code != ERR_NONE) {
 		return code;
 	}
-	return row->type == SETTING_COMMANDS ? read_commands(load, spot, given, row)
-					     : read_value(load, spot, given, row);
+	switch (row->type) {
+	case SETTING_COMMAND:
+		return read_command(load, spot, given, row);
+	case SETTING_COMMANDS:
+		return read_commands(load, spot, given, row);
+	case SETTING_GROUP:
+		return read_group(load, spot, given, row);
+	default:
+		return read_value(load, spot, given, row);
+	}
 }
 
 /* ---- groups ----------------------------------------------------------------- */
@@ -378,54 +397,80 @@ static enum err_code refuse_item(const struct load *load, const config_setting_t
 	char *is = describe(given), *where = where_of(load, given);
 	enum err_code code = place_err(load->err, where, item,
 				       "%s is no %s; write a group: "
-				       "{ name = \"...\"; }",
-				       is, list->group->item);
+				       "{ %s = \"...\"; }",
+				       is, list->group->item, list->group->rows[0].name);
 
 	free(is);
 	free(where);
 	return code;
 }
 
-static enum err_code read_item(struct load *load, config_setting_t *given, const char *item,
-			       const struct setting *list)
+/* The settings of a group. */
+static enum err_code read_members(struct load *load, struct spot *spot, config_setting_t *given)
 {
-	struct spot spot = { .group = list->group, .item = item };
 	enum err_code code = ERR_NONE;
 
-	if (!config_setting_is_group(given)) {
-		return refuse_item(load, given, item, list);
-	}
-	spot.index = group_count(load->conf, list);
-	spot.base = group_add(load->conf, list);
-	spot.settings = group_settings(list, spot.base);
-	*group_where(list, spot.base) = where_of(load, given);
-	place_add(load->conf,
-		  (struct place){ list, spot.index, where_of(load, given), xstrdup(item) });
-	if (spot.settings != NULL) {
-		code = find_rows(load, &spot, given);
+	if (spot->settings != NULL) {
+		code = find_rows(load, spot, given);
 	}
 	for (int i = 0; code == ERR_NONE && i < config_setting_length(given); i++) {
-		code = read_setting(load, &spot, config_setting_get_elem(given, (unsigned)i));
+		code = read_setting(load, spot, config_setting_get_elem(given, (unsigned)i));
 	}
 	return code;
 }
 
-static enum err_code read_groups(struct load *load, config_setting_t *given,
-				 const struct setting *list)
+static enum err_code read_item(struct load *load, const struct spot *outer, config_setting_t *given,
+			       const char *item, const struct setting *list)
 {
-	struct spot root = { .group = &schema_root };
+	struct spot spot = { .group = list->group, .item = item, .nth = outer->nth };
+	size_t index = group_count(outer->base, list);
+
+	if (!config_setting_is_group(given)) {
+		return refuse_item(load, given, item, list);
+	}
+	*(outer->item == NULL ? &spot.nth.item : &spot.nth.inner) = index;
+	spot.base = group_add(outer->base, list);
+	spot.settings = group_settings(list, spot.base);
+	*group_where(list, spot.base) = where_of(load, given);
+	place_add(load->conf,
+		  (struct place){ list, spot.nth, where_of(load, given), xstrdup(item) });
+	return read_members(load, &spot, given);
+}
+
+static enum err_code read_groups(struct load *load, const struct spot *spot,
+				 config_setting_t *given, const struct setting *list)
+{
 	enum err_code code = ERR_NONE;
+	char *path;
 
 	if (!is_list(given)) {
-		return refuse_type(load, &root, given, list);
+		return refuse_type(load, spot, given, list);
 	}
+	path = item_of(spot, list->name);
 	for (int i = 0; code == ERR_NONE && i < config_setting_length(given); i++) {
-		char *item = xasprintf("%s[%d]", list->name, i);
+		char *item = xasprintf("%s[%d]", path, i);
 
-		code = read_item(load, config_setting_get_elem(given, (unsigned)i), item, list);
+		code = read_item(load, spot, config_setting_get_elem(given, (unsigned)i), item,
+				 list);
 		free(item);
 	}
+	free(path);
 	return code;
+}
+
+static enum err_code read_group(struct load *load, const struct spot *outer,
+				config_setting_t *given, const struct setting *row)
+{
+	struct spot spot = {
+		.group = row->group,
+		.item = row->name,
+		.base = group_item(outer->base, row, 0),
+	};
+
+	if (!config_setting_is_group(given)) {
+		return refuse_type(load, outer, given, row);
+	}
+	return read_members(load, &spot, given);
 }
 
 /* ---- files -------------------------------------------------------------------- */
@@ -494,7 +539,7 @@ static enum err_code refuse_include(const struct load *load, const char *pattern
 				    const char *reason)
 {
 	const struct setting *row = schema_list("include");
-	const struct place *place = place_find(load->conf, row, 0);
+	const struct place *place = place_find(load->conf, row, (struct nth){ 0 });
 	char shown[SCHEMA_SHOWN_MAX];
 
 	schema_show(shown, pattern);

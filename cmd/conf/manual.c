@@ -153,7 +153,9 @@ static const char *const type_words[] = {
 	[SETTING_DURATION] = "a duration",
 	[SETTING_ENUM] = "a word",
 	[SETTING_STRINGS] = "a list of strings",
+	[SETTING_COMMAND] = "a list of strings",
 	[SETTING_COMMANDS] = "a list of lists of strings",
+	[SETTING_GROUP] = "a group",
 	[SETTING_GROUPS] = "a list of groups",
 };
 static_assert(ARRAY_LEN(type_words) == SETTING_TYPE_COUNT, "a word for each type");
@@ -253,15 +255,29 @@ static void add_rows(struct buf *out, const struct setting_group *group)
 	buf_add_str(out, ".El\n");
 }
 
+static void add_sections(struct buf *out, const struct setting_group *group);
+
 static void add_section(struct buf *out, const struct setting *list)
 {
+	const char *title = list->group->title != NULL ? list->group->title : list->name;
+
 	buf_add_str(out, ".Sh ");
-	for (const char *at = list->name; *at != '\0'; at++) {
+	for (const char *at = title; *at != '\0'; at++) {
 		buf_addf(out, "%c", toupper((unsigned char)*at));
 	}
 	buf_add_str(out, "\n");
 	add_text(out, list->group->help);
 	add_rows(out, list->group);
+	add_sections(out, list->group);
+}
+
+static void add_sections(struct buf *out, const struct setting_group *group)
+{
+	for (size_t i = 0; i < group->row_count; i++) {
+		if (group_is(&group->rows[i])) {
+			add_section(out, &group->rows[i]);
+		}
+	}
 }
 
 char *conf_manual(void)
@@ -271,11 +287,7 @@ char *conf_manual(void)
 	buf_add_str(&out, head);
 	buf_add_str(&out, ".Sh SETTINGS OF THE MAIN FILE\n");
 	add_rows(&out, &schema_root);
-	for (size_t i = 0; i < schema_root.row_count; i++) {
-		if (schema_root.rows[i].type == SETTING_GROUPS) {
-			add_section(&out, &schema_root.rows[i]);
-		}
-	}
+	add_sections(&out, &schema_root);
 	buf_add_str(&out, tail);
 	return buf_detach(&out);
 }

@@ -11,8 +11,6 @@
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
 
-#define KEY_TYPES "p256|p384|rsa2048|rsa3072|rsa4096"
-
 /* ---- forms ------------------------------------------------------------ */
 
 /* Names of lineages are folders, so no slash and no dot in front. */
@@ -159,7 +157,7 @@ static const struct setting account_rows[] = {
 	{ .name = "key_type",
 	  .type = SETTING_ENUM,
 	  .fallback = "p256",
-	  .choices = KEY_TYPES,
+	  .choices = SCHEMA_KEY_TYPES,
 	  AT(key_type),
 	  .help = "The type of the account's key, when it is made." },
 	{ .name = "eab_kid",
@@ -348,82 +346,6 @@ static const struct setting_group zone_group = {
 	.where_offset = offsetof(struct conf_zone, where),
 };
 
-/* ---- certificates ----------------------------------------------------- */
-
-#define AT(field) .offset = offsetof(struct conf_certificate, field)
-static const struct setting certificate_rows[] = {
-	{ .name = "name",
-	  .type = SETTING_STRING,
-	  .required = true,
-	  .form = &schema_word,
-	  AT(name),
-	  .help = "Of the lineage, and of its folder in STATE/certs." },
-	{ .name = "account",
-	  .type = SETTING_STRING,
-	  .form = &schema_word,
-	  AT(account),
-	  .help = "The account that orders it. May be left out where there is one account." },
-	{ .name = "fallback",
-	  .type = SETTING_STRINGS,
-	  .fallback = "",
-	  .form = &schema_word,
-	  AT(fallback),
-	  .help = "Accounts to order it by, one after another, where the CA of the one before "
-		  "cannot be reached or is out of order." },
-	{ .name = "names",
-	  .type = SETTING_STRINGS,
-	  .required = true,
-	  AT(names),
-	  .help = "The DNS names, such as \"example.com\" and \"*.example.com\"." },
-	{ .name = "keys",
-	  .type = SETTING_STRINGS,
-	  .fallback = "p256",
-	  .choices = KEY_TYPES,
-	  AT(keys),
-	  .help = "Key types. The first one has the lineage NAME, each other one of "
-		  "its own, NAME-TYPE." },
-	{ .name = "profile",
-	  .type = SETTING_STRING,
-	  AT(profile),
-	  .help = "The profile to ask the CA for, in place of the account's profiles." },
-	{ .name = "chain",
-	  .type = SETTING_STRING,
-	  AT(chain),
-	  .help = "The root to chain to, in place of the account's." },
-	{ .name = "renew_before",
-	  .type = SETTING_DURATION,
-	  .fallback = "0s",
-	  .max = 365 * 24 * HOUR_MS,
-	  AT(renew_before_ms),
-	  .help = "Renew it when this much of its life is left, whatever the CA suggests. 0s: "
-		  "when the CA suggests it (RFC 9773), else with a third of its life left, or "
-		  "half of a life under ten days." },
-	{ .name = "deploy",
-	  .type = SETTING_COMMANDS,
-	  .fallback = "",
-	  AT(deploy),
-	  .help = "Commands to run after a new certificate is stored, each a list of strings: "
-		  "a program's path and its arguments. No shell reads them." },
-	{ .name = "deploy_timeout",
-	  .type = SETTING_DURATION,
-	  .fallback = "5m",
-	  .min = SECOND_MS,
-	  .max = HOUR_MS,
-	  AT(deploy_timeout_ms),
-	  .help = "After this time such a command is stopped, and has failed." },
-};
-#undef AT
-
-static const struct setting_group certificate_group = {
-	.item = "certificate",
-	.help = "Each is one certificate that is kept renewed.",
-	.rows = certificate_rows,
-	.row_count = ARRAY_LEN(certificate_rows),
-	.size = sizeof(struct conf_certificate),
-	.count_offset = offsetof(struct conf, certificate_count),
-	.where_offset = offsetof(struct conf_certificate, where),
-};
-
 /* ---- the file --------------------------------------------------------- */
 
 #define AT(field) .offset = offsetof(struct conf, field)
@@ -459,6 +381,11 @@ static const struct setting root_rows[] = {
 	  .max = 100,
 	  AT(parallel),
 	  .help = "How many certificates dns01 renew orders at once." },
+	{ .name = "notify",
+	  .type = SETTING_GROUP,
+	  .group = &schema_notify,
+	  AT(notify),
+	  .help = "Who is told when something needs a person." },
 	{ .name = "user",
 	  .type = SETTING_STRING,
 	  .fallback = "dns01",
@@ -494,7 +421,7 @@ static const struct setting root_rows[] = {
 	  .help = "Which provider serves which names." },
 	{ .name = "certificates",
 	  .type = SETTING_GROUPS,
-	  .group = &certificate_group,
+	  .group = &schema_certificates,
 	  AT(certificate),
 	  .help = "What to obtain and renew." },
 	{ .name = "brokers",

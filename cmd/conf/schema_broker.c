@@ -366,7 +366,7 @@ struct conf_client *conf_client_new(const char *name)
 {
 	struct conf_client *client = xcalloc(1, sizeof(*client));
 
-	field_defaults(&schema_clients, client);
+	group_defaults(&schema_clients, client);
 	client->name = xstrdup(name);
 	return client;
 }

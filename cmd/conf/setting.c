@@ -106,9 +106,9 @@ static char *expected_by_type(const struct setting *row)
 		[SETTING_DURATION] = "a string such as \"10s\" or \"5m\"",
 		[SETTING_BOOL] = "true or false, without quotes",
 		[SETTING_STRINGS] = "a list of strings: [ \"...\", \"...\" ]",
+		[SETTING_COMMAND] = "a command, a list of strings: [ \"/bin/true\" ]",
 		[SETTING_COMMANDS] = "a list of commands, each a list of strings: "
 				     "( [ \"/bin/true\" ] )",
-		[SETTING_GROUPS] = "a list of groups: ( { name = \"...\"; } )",
 	};
 
 	switch (row->type) {
@@ -118,6 +118,11 @@ static char *expected_by_type(const struct setting *row)
 		return expected_url(row);
 	case SETTING_ENUM:
 		return schema_choices(row->choices);
+	case SETTING_GROUP:
+		return xasprintf("a group: { %s = ...; }", row->group->rows[0].name);
+	case SETTING_GROUPS:
+		return xasprintf("a list of groups: ( { %s = \"...\"; } )",
+				 row->group->rows[0].name);
 	default:
 		return xstrdup(fixed[row->type]);
 	}
@@ -363,7 +368,7 @@ static enum err_code canonical_enum(const struct setting *row, const char *text,
 typedef enum err_code canonical_fn(const struct setting *row, const char *text, char **canonical,
 				   char reason[SCHEMA_REASON_MAX]);
 
-/* Of one value. COMMANDS and GROUPS have no text. */
+/* Of one value. Commands and groups have no text. */
 static canonical_fn *const canonicals[] = {
 	[SETTING_STRING] = canonical_string,
 	[SETTING_NAME] = canonical_name,
@@ -374,7 +379,9 @@ static canonical_fn *const canonicals[] = {
 	[SETTING_DURATION] = canonical_duration,
 	[SETTING_ENUM] = canonical_enum,
 	[SETTING_STRINGS] = canonical_string,
+	[SETTING_COMMAND] = NULL,
 	[SETTING_COMMANDS] = NULL,
+	[SETTING_GROUP] = NULL,
 	[SETTING_GROUPS] = NULL,
 };
 static_assert(ARRAY_LEN(canonicals) == SETTING_TYPE_COUNT, "a row for each type");

@@ -192,6 +192,10 @@ char *conf_dump(const struct conf *conf, conf_provider_rows *rows);
 /* dns01.conf(5) in mdoc; gives. */
 char *conf_manual(void);
 
+/* Where an export of a lineage goes: its path, with -TYPE in it for a further key of the
+ * certificate (key_type NULL: the first one). Gives. */
+char *conf_export_path(const struct conf_export *export, const char *key_type);
+
 /* A name of NULL: the only account there is. */
 const struct conf_account *conf_find_account(const struct conf *conf, const char *name);
 const struct conf_provider *conf_find_provider(const struct conf *conf, const char *name);

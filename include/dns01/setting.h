@@ -18,9 +18,11 @@ enum setting_type {
 	SETTING_DURATION,  /* "10s"; min..max in ms */
 	SETTING_ENUM,      /* one of choices, separated by '|' */
 	SETTING_STRINGS,   /* a list of strings */
-	SETTING_COMMANDS,  /* a list of lists of strings: argvs */
-	SETTING_GROUPS,    /* a list of groups, described by rows of their own */
-	SETTING_TYPE_COUNT /* COMMANDS and GROUPS are conf's alone, not for providers */
+	SETTING_COMMAND,   /* a list of strings: an argv */
+	SETTING_COMMANDS,  /* a list of such lists */
+	SETTING_GROUP,     /* one group, described by rows of its own */
+	SETTING_GROUPS,    /* a list of groups */
+	SETTING_TYPE_COUNT /* COMMAND and all after it are conf's alone, not for providers */
 };
 
 /*
@@ -45,7 +47,7 @@ struct setting {
 	const struct setting_form *form;   /* STRING and STRINGS; NULL: any text */
 	const char *help;                  /* one or two sentences, for the manual page */
 	size_t offset;                     /* conf's own: where the value goes */
-	const struct setting_group *group; /* conf's own: GROUPS */
+	const struct setting_group *group; /* conf's own: GROUP and GROUPS */
 };
 
 /* Settings as given: what a provider gets. Values are text, checked by type. */

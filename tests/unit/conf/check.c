@@ -228,6 +228,74 @@ static const struct bad bad[] = {
 	  "name of one" },
 };
 
+#define ONE ACCOUNT "certificates = ( { name = \"c\"; names = [ \"a.b\" ];\n export = "
+#define EXPORT ONE "( { layout = \"files\"; path = \"/x\"; },\n { "
+
+/* Groups in groups: each sentence has the whole path and the line of the inner one. */
+static const struct bad bad_groups[] = {
+	{ EXPORT "layout = \"pkcs12\"; path = \"/y\"; mode = \"0644\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].mode: \"0644\" is not a mode that keeps the key "
+	  "from others; write \"0600\", or one such as \"0640\" that lets the group read it" },
+	{ EXPORT "layout = \"tar\"; path = \"/y\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].layout: \"tar\" is not known here; write "
+	  "\"files\", \"certbot\", \"haproxy\" or \"pkcs12\"" },
+	{ EXPORT "layout = \"files\"; path = \"/y\";\n modus = \"0600\"; } ); } );",
+	  "t.conf:5: certificates[0].export[1].modus: there is no such setting; did you mean "
+	  "\"mode\"?" },
+	{ EXPORT "layout = \"files\"; path = \"y\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].path: \"y\" is not a whole path; write one such as "
+	  "\"/etc/haproxy/certs/edge.pem\"" },
+	{ EXPORT "layout = \"files\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].path: it is missing; write a string in quotes" },
+	{ EXPORT "layout = \"files\"; path = \"/x/\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].path: \"/x\" is also where another export goes, at "
+	  "t.conf:3; each needs its own" },
+	{ EXPORT "layout = \"files\"; path = \"/y\"; mode = 0640; } ); } );",
+	  "t.conf:4: certificates[0].export[1].mode: 0640 begins with a zero, which is silently "
+	  "dropped; write it without, or in quotes" },
+	{ EXPORT "layout = \"haproxy\"; path = \"/y\"; password_file = \"p\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].password_file: it belongs to layout = \"pkcs12\", "
+	  "this export's is \"haproxy\"" },
+	{ EXPORT "layout = \"certbot\"; path = \"/etc/letsencrypt\"; } ); } );",
+	  "t.conf:4: certificates[0].export[1].path: \"/etc/letsencrypt\" is not in a folder "
+	  "called live; write one such as \"/etc/letsencrypt/live/example.com\"" },
+	{ ONE "( \"/x\" ); } );",
+	  "t.conf:3: certificates[0].export[0]: the string \"/x\" is no export; write a group: { "
+	  "layout = \"...\"; }" },
+	{ ONE "{ layout = \"files\"; }; } );",
+	  "t.conf:3: certificates[0].export: a group has the wrong type; write a list of groups: ( "
+	  "{ layout = \"...\"; } )" },
+	{ ACCOUNT "certificates = ( { name = \"c\"; names = [ \"a.b\" ]; keys = [ \"p256\", "
+		  "\"rsa2048\" ];\n export = ( { layout = \"files\"; path = \"/a.b\"; } ); },\n"
+		  " { name = \"d\"; names = [ \"a.b\" ];\n"
+		  " export = ( { layout = \"haproxy\"; path = \"/z\"; },\n"
+		  " { layout = \"files\"; path = \"/a.b-rsa2048\"; } ); } );",
+	  "t.conf:6: certificates[1].export[1].path: \"/a.b-rsa2048\" is also where another export "
+	  "goes, at t.conf:3; each needs its own" },
+	{ "notify = ( );",
+	  "t.conf:1: notify: a list has the wrong type; write a group: { run = ...; }" },
+	{ "notify : {\n runs = [ \"/x\" ]; };",
+	  "t.conf:2: notify.runs: there is no such setting; did you mean \"run\"?" },
+	{ "notify : {\n run = [ \"mail\" ]; };",
+	  "t.conf:2: notify.run: \"mail\" is not the whole path of a program; write one such as "
+	  "\"/bin/systemctl\"" },
+	{ "notify : { run = \"/bin/mail\"; };",
+	  "t.conf:1: notify.run: the string \"/bin/mail\" has the wrong type; write a command, a "
+	  "list of strings: [ \"/bin/true\" ]" },
+	{ "notify : { life_left = \"4/1\"; };",
+	  "t.conf:1: notify.life_left: \"4/1\" is not a share; write one such as \"1/4\"" },
+	{ "notify : { remind = \"1s\"; };",
+	  "t.conf:1: notify.remind: \"1s\" is out of range; write a duration from \"1m\" to "
+	  "\"30d\"" },
+};
+
+static void names_the_group_in_a_group(void **state)
+{
+	(void)state;
+	check_bad(bad_groups, ARRAY_LEN(bad_groups));
+	no_misses();
+}
+
 static void names_file_line_and_item(void **state)
 {
 	(void)state;
@@ -317,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_file_line_and_item),
+		cmocka_unit_test(names_the_group_in_a_group),
 		cmocka_unit_test(checks_what_flags_gave),
 		cmocka_unit_test(checks_ranges_of_plain_data),
 	};

@@ -64,6 +64,22 @@ static void add_random_zone(struct conf *conf, uint64_t *state, size_t i)
 	zone->ttl_s = draw(state, 86401);
 }
 
+static void add_random_exports(struct conf_certificate *certificate, uint64_t *state, size_t i)
+{
+	static const char *const layouts[] = { "files", "certbot", "haproxy", "pkcs12" };
+
+	certificate->export_count = draw(state, 4);
+	certificate->export = xcalloc(4, sizeof(*certificate->export));
+	for (size_t j = 0; j < certificate->export_count; j++) {
+		struct conf_export *export = &certificate->export[j];
+
+		export->layout = xstrdup(pick(state, layouts, ARRAY_LEN(layouts)));
+		export->path = xasprintf("/le/live/%zu.%zu", i, j);
+		export->mode = xstrdup(draw(state, 2) == 0 ? "640" : "0600");
+		export->group = draw(state, 2) == 0 ? xstrdup("ssl-cert") : NULL;
+	}
+}
+
 static void add_random_certificate(struct conf *conf, uint64_t *state, size_t i)
 {
 	struct conf_certificate *certificate;
@@ -77,6 +93,7 @@ static void add_random_certificate(struct conf *conf, uint64_t *state, size_t i)
 		strlist_add(&certificate->keys, "rsa2048");
 		certificate->profile = xstrdup("a \"b\" \\ c");
 	}
+	add_random_exports(certificate, state, i);
 	certificate->deploy.count = draw(state, 3);
 	certificate->deploy.item = xcalloc(3, sizeof(*certificate->deploy.item));
 	for (size_t j = 0; j < certificate->deploy.count; j++) {
@@ -102,6 +119,13 @@ static struct conf *random_conf(uint64_t state)
 	settings_set(&provider->settings, "server", "a\\\"b", "--set");
 	settings_set(&provider->settings, "options", draw(&state, 2) == 0 ? "" : "x\ny", "--set");
 	conf->state = draw(&state, 2) == 0 ? xstrdup("state") : NULL;
+	if (draw(&state, 2) == 0) {
+		strlist_add(&conf->notify.run, "/bin/mail");
+		strlist_add(&conf->notify.run, "");
+		strlist_add(&conf->notify.run, "");
+		free(conf->notify.life_left);
+		conf->notify.life_left = xstrdup("02/5");
+	}
 	for (size_t i = draw(&state, 4); i > 0; i--) {
 		add_random_zone(conf, &state, i - 1);
 	}
@@ -159,6 +183,7 @@ static void an_empty_configuration_has_a_dump(void **state)
 	dump = conf_dump(conf, fake_provider);
 	check_text("empty",
 		   "include = [ ];\nresolvers = [ ];\nparallel = 4;\n"
+		   "notify = {\n\tlife_left = \"1/4\";\n\tremind = \"1d\";\n};\n"
 		   "user = \"dns01\";\nrequests_max = 10000;\n\n"
 		   "accounts = ();\n\nproviders = ();\n\nzones = ();\n\n"
 		   "certificates = ();\n\nbrokers = ();\n\nlisteners = ();\n\nclients = ();\n",

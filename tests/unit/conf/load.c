@@ -129,9 +129,55 @@ static void merges_included_files(void **state)
 	no_misses();
 }
 
+/* The lists of groups in groups, each with its items and defaults. */
+static void reads_groups_in_groups(void **state)
+{
+	static const char text[] = ACCOUNT
+		"notify : { run = [ \"/bin/mail\", \"-s\", \"-s\", \"\" ]; remind = \"2d\"; };\n"
+		"certificates = ( { name = \"c\"; names = [ \"a\" ];\n"
+		"  keys = [ \"p256\", \"rsa2048\" ];\n"
+		"  export = ( { layout = \"haproxy\"; path = \"/etc/x.d/c.v1.pem\";\n"
+		"    group = \"g\"; mode = \"640\"; },\n"
+		"    { layout = \"certbot\"; path = \"/le/live/a.b\"; owner = \"o\"; } ); },\n"
+		"  { name = \"d\"; names = [ \"a\" ]; },\n"
+		"  { name = \"e\"; names = [ \"a\" ];\n"
+		"    export = ( { layout = \"pkcs12\"; path = \"/e.p12\";\n"
+		"      password_file = \"pw\"; } );\n"
+		"  } );\n";
+	struct conf *conf = NULL;
+	struct err err;
+	char *path;
+
+	(void)state;
+	put("main.conf", text);
+	if (load(&conf, &err) != ERR_NONE) {
+		fail_msg("%s", err.text);
+	}
+	check("argv as it is", conf->notify.run.count == 4 && conf->notify.remind_ms == 172800000);
+	check_text("default of the single group", "1/4", conf->notify.life_left);
+	check("counts", conf->certificate[0].export_count == 2 &&
+				conf->certificate[1].export_count == 0 &&
+				conf->certificate[2].export_count == 1);
+	check_text("mode", "0640", conf->certificate[0].export[0].mode);
+	check_text("default mode", "0600", conf->certificate[0].export[1].mode);
+	check_path("place", "main.conf:7", conf->certificate[0].export[1].where);
+	check_path("file", "pw", conf->certificate[2].export[0].password_file);
+	path = conf_export_path(&conf->certificate[0].export[0], "rsa2048");
+	check_text("a file keeps its ending", "/etc/x.d/c.v1-rsa2048.pem", path);
+	free(path);
+	path = conf_export_path(&conf->certificate[0].export[1], "rsa2048");
+	check_text("a folder has none", "/le/live/a.b-rsa2048", path);
+	free(path);
+	conf_free(conf);
+	no_misses();
+}
+
 static void refuses_what_stands_in_two_files(void **state)
 {
 	(void)state;
+	put("main.conf", "include = [ \"conf.d/*.conf\" ];\n\nnotify : { remind = \"1h\"; };\n");
+	put("conf.d/b.conf", "notify : { life_left = \"1/3\"; };\n");
+	check_refused("conf.d/b.conf:1: notify: it is given twice, also at main.conf:3; keep one");
 	put("main.conf", "include = [ \"conf.d/*.conf\" ];\nproxy = \"http://x:2\";\n");
 	put("conf.d/b.conf", "proxy = \"http://x:1\";\n"
 			     "zones = ( { suffix = \"b\"; providers = [ \"p\" ]; } );\n");
@@ -228,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(merges_included_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(reads_groups_in_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_what_stands_in_two_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_bad_includes, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_main_file_does_not_include_itself, setup,
