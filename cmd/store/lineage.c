@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/stat.h>
 
 #define CERTS "certs"
 #define LOCK_FILE "lock"
@@ -74,6 +75,21 @@ enum err_code lineage_lock(struct lineage *lineage, struct err *err)
 const char *lineage_folder(const struct lineage *lineage)
 {
 	return lineage->folder;
+}
+
+char *lineage_stamp(const char *state, const char *name)
+{
+	char *path = xasprintf("%s/" CERTS "/%s/current", state, name);
+	char target[64];
+	struct stat st;
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+	char *stamp = NULL;
+
+	if (len > 0 && lstat(path, &st) == 0) {
+		stamp = xasprintf("%.*s %lld", (int)len, target, (long long)st.st_mtime);
+	}
+	free(path);
+	return stamp;
 }
 
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err)

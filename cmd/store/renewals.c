@@ -7,6 +7,7 @@
 static const char *const migrations[] = {
 	"CREATE TABLE renewal ("
 	" lineage TEXT PRIMARY KEY,"
+	" stamp TEXT,"
 	" serial TEXT,"
 	" not_before INTEGER NOT NULL,"
 	" not_after INTEGER NOT NULL,"
@@ -23,11 +24,13 @@ static const char *const migrations[] = {
 	" window_start INTEGER NOT NULL,"
 	" window_end INTEGER NOT NULL,"
 	" draw_at INTEGER NOT NULL,"
+	" hurried INTEGER NOT NULL,"
 	" explanation TEXT,"
 	" ask_at INTEGER NOT NULL,"
 	" ask_failures INTEGER NOT NULL,"
 	" jitter_ppm INTEGER NOT NULL,"
 	" failures INTEGER NOT NULL,"
+	" refusals INTEGER NOT NULL,"
 	" failed_at INTEGER NOT NULL,"
 	" retry_at INTEGER NOT NULL,"
 	" failure TEXT,"
@@ -53,6 +56,7 @@ static_assert(ARRAY_LEN(migrations) == RENEWALS_VERSION, "one migration for each
 
 /* The columns behind the lineage: how each is kept, and the field of struct renewal. */
 #define FIELDS(X)               \
+	X(TEXT, stamp)          \
 	X(TEXT, serial)         \
 	X(NUMBER, not_before)   \
 	X(NUMBER, not_after)    \
@@ -69,11 +73,13 @@ static_assert(ARRAY_LEN(migrations) == RENEWALS_VERSION, "one migration for each
 	X(NUMBER, window_start) \
 	X(NUMBER, window_end)   \
 	X(NUMBER, draw_at)      \
+	X(BOOL, hurried)        \
 	X(TEXT, explanation)    \
 	X(NUMBER, ask_at)       \
 	X(COUNT, ask_failures)  \
 	X(NUMBER, jitter_ppm)   \
 	X(COUNT, failures)      \
+	X(COUNT, refusals)      \
 	X(NUMBER, failed_at)    \
 	X(NUMBER, retry_at)     \
 	X(TEXT, failure)        \

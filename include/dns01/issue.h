@@ -90,6 +90,68 @@ enum err_code account_open(const char *state, const struct conf_account *account
 struct acme_call *account_register_start(struct acme *acme, const struct conf_account *account,
 					 acme_done *done, void *arg, struct err *err);
 
+/* ---- plan: what is due, and why ---------------------------------------------------- */
+
+enum plan_state {
+	PLAN_WAITS,     /* nothing to do before at_s */
+	PLAN_DUE,       /* since at_s */
+	PLAN_BACKS_OFF, /* due, but it failed: not before at_s */
+	PLAN_PAUSED,    /* due, but the CA wants a person first */
+	PLAN_STATE_COUNT
+};
+const char *plan_state_name(enum plan_state state); /* "waits", "due", "backs-off", "paused" */
+
+enum plan_reason {
+	PLAN_MISSING, /* there is no certificate yet */
+	PLAN_NAMES,   /* the configuration says something else since it was issued */
+	PLAN_KEY_TYPE,
+	PLAN_ACCOUNT,
+	PLAN_PROFILE,
+	PLAN_CHAIN,
+	PLAN_EXPIRED,
+	PLAN_WINDOW, /* RFC 9773 */
+	PLAN_BEFORE, /* renew_before */
+	PLAN_LIFE,   /* a third of its life is left, or half of a short one */
+	PLAN_LAST,   /* a tenth is left, whatever the CA suggests */
+	PLAN_FORCED,
+	PLAN_REASON_COUNT
+};
+const char *plan_reason_name(enum plan_reason reason); /* "missing", "names", ... */
+
+/* Plain data, all borrowed: one configured certificate, and what is known of the one there. */
+struct plan_input {
+	const struct renewal *row; /* NULL: nothing is known */
+	const char *names;         /* sorted A-labels, blanks between */
+	const char *key_type;
+	const struct strlist *accounts; /* that may have issued it; the first is asked first */
+	const char *wish;               /* of the account that issued it: as struct renewal */
+	const char *chain;
+	int64_t renew_before_s; /* 0: not said */
+	int64_t now_s;
+	int64_t wake_s; /* the next look comes in so long at the latest */
+	bool force;
+};
+
+struct plan {
+	enum plan_state state;
+	enum plan_reason reason;
+	int64_t at_s;
+	int64_t rank; /* the smaller, the more urgent: ppm of its life that is left, or less */
+	bool exempt;  /* ordered now, it counts for no limit of the CA (RFC 9773's window) */
+};
+
+void plan_make(const struct plan_input *input, struct plan *out);
+/* The reason as a sentence, with times, and what it waits for; gives. */
+char *plan_text(const struct plan_input *input, const struct plan *plan);
+/* Whether the CA shall be asked for its window now: never after expiry or before a change. */
+bool plan_asks(const struct plan_input *input, const struct plan *plan);
+
+/* What a row becomes; draw is uniform. Only the row's own numbers change. */
+void renewal_take_window(struct renewal *row, const struct acme_renewal_info *info, int64_t now_s,
+			 uint64_t draw);
+void renewal_take_silence(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw);
+void renewal_take_failure(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw);
+
 /* ---- probe: the pipeline without a CA --------------------------------------- */
 
 struct probe_args {

@@ -311,6 +311,9 @@ struct lineage_set {
  * Gives the path of `current`. */
 enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set, char **current,
 			    struct err *err) MUST_CHECK;
+/* Tells whether `current` is what it was, without reading it: what it points to, and since when.
+ * NULL: there is none. Gives. */
+char *lineage_stamp(const char *state, const char *name);
 /* The current chain; ERR_NOT_FOUND: none yet. */
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
 /* Why the last run failed, and when (Unix time, s); dropped by the next success. */
@@ -327,7 +330,7 @@ enum err_code lineage_names(const char *state, struct strlist *out, struct err *
 
 /*
  * state/renewals.db: plans for 40,000 lineages are made from it in one look. The certificates
- * on disk are what counts: a row that is missing, or of another serial than `current`, is made
+ * on disk are what counts: a row that is missing, or of another stamp than `current`, is made
  * anew from them.
  */
 struct renewals;
@@ -337,6 +340,7 @@ struct renewals;
 struct renewal {
 	char *lineage;
 	/* the certificate that is there; serial NULL: none was issued yet */
+	char *stamp; /* lineage_stamp() of it */
 	char *serial;
 	int64_t not_before, not_after; /* Unix time, s */
 	char *issuer;
@@ -353,12 +357,14 @@ struct renewal {
 	/* when it is due: by ARI, and by its lifetime where there is no such answer */
 	int64_t window_start, window_end; /* 0: no answer */
 	int64_t draw_at;                  /* one uniform draw, kept as long as the window stays */
-	char *explanation;                /* URL */
-	int64_t ask_at;                   /* the CA is not asked before */
-	unsigned ask_failures;            /* one after another */
-	int64_t jitter_ppm;               /* of its lifetime; drawn once for this certificate */
+	bool hurried;      /* the window was moved into the past: the CA is about to revoke it */
+	char *explanation; /* URL */
+	int64_t ask_at;    /* the CA is not asked before */
+	unsigned ask_failures; /* one after another */
+	int64_t jitter_ppm;    /* of its lifetime; drawn once for this certificate */
 	/* since the last success */
 	unsigned failures;
+	unsigned refusals; /* of these, those that were the CA's verdict, and count with it */
 	int64_t failed_at, retry_at;
 	char *failure; /* the sentence; NULL: none */
 	bool paused;   /* the CA wants a person: no retry until --force */

@@ -58,6 +58,29 @@ static void the_chain_is_read_back(void **state)
 	lineage_free(lineage);
 }
 
+static void the_stamp_changes_with_the_certificate(void **state)
+{
+	struct bed *bed = *state;
+	struct lineage *lineage = lineage_of(bed);
+	struct key *key = new_key();
+	char *first, *again, *second;
+
+	assert_null(lineage_stamp(bed->state, "example.com"));
+	assert_null(lineage_stamp(bed->state, "none"));
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	first = lineage_stamp(bed->state, "example.com");
+	again = lineage_stamp(bed->state, "example.com");
+	assert_string_equal(first, again);
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	second = lineage_stamp(bed->state, "example.com");
+	assert_string_not_equal(first, second);
+	free(first);
+	free(again);
+	free(second);
+	key_free(key);
+	lineage_free(lineage);
+}
+
 static void a_damaged_chain_is_said(void **state)
 {
 	struct bed *bed = *state;
@@ -109,6 +132,7 @@ int main(void)
 		TEST(bad_names_make_no_folder),
 		TEST(one_process_at_a_time),
 		TEST(the_chain_is_read_back),
+		TEST(the_stamp_changes_with_the_certificate),
 		TEST(a_damaged_chain_is_said),
 		TEST(names_are_sorted),
 	};

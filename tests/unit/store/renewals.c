@@ -26,6 +26,7 @@ static struct renewal full_row(const char *lineage)
 {
 	return (struct renewal){
 		.lineage = text(lineage),
+		.stamp = text("v0007 1795485600"),
 		.serial = text("04aa"),
 		.not_before = 1000,
 		.not_after = 2000,
@@ -42,11 +43,13 @@ static struct renewal full_row(const char *lineage)
 		.window_start = 1600,
 		.window_end = 1700,
 		.draw_at = 1650,
+		.hurried = true,
 		.explanation = text("https://ca.example/why"),
 		.ask_at = 1100,
 		.ask_failures = 2,
 		.jitter_ppm = 12345,
 		.failures = 4000000000u,
+		.refusals = 7,
 		.failed_at = 1200,
 		.retry_at = 1300,
 		.failure = text("the CA is down"),
@@ -73,6 +76,7 @@ static struct renewal *get(struct renewals *renewals, const char *lineage)
 static void assert_same(const struct renewal *a, const struct renewal *b)
 {
 	assert_string_equal(a->lineage, b->lineage);
+	assert_string_equal(a->stamp, b->stamp);
 	assert_string_equal(a->serial, b->serial);
 	assert_int_equal(a->not_before, b->not_before);
 	assert_int_equal(a->not_after, b->not_after);
@@ -94,6 +98,8 @@ static void assert_same(const struct renewal *a, const struct renewal *b)
 	assert_int_equal(a->ask_failures, b->ask_failures);
 	assert_int_equal(a->jitter_ppm, b->jitter_ppm);
 	assert_int_equal(a->failures, b->failures);
+	assert_int_equal(a->refusals, b->refusals);
+	assert_true(a->hurried == b->hurried);
 	assert_int_equal(a->failed_at, b->failed_at);
 	assert_int_equal(a->retry_at, b->retry_at);
 	assert_string_equal(a->failure, b->failure);
