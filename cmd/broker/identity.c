@@ -379,6 +379,7 @@ static struct identity *identity_new(struct broker *broker)
 {
 	struct identity *who = xcalloc(1, sizeof(*who));
 
+	store_look(broker);
 	who->refs = 1;
 	who->generation = broker->generation;
 	generation_hold(who->generation);

@@ -1,4 +1,4 @@
-/* store_cache: what the broker asked clients.db lately. */
+/* store_cache: what the broker asked clients.db since another process changed it. */
 #include "internal.h"
 
 #include <search.h>
@@ -16,7 +16,6 @@ struct store_cache {
 	void *answers; /* tsearch tree */
 	size_t count;
 	int64_t version;
-	int64_t looked_us;
 };
 
 static int by_key(const void *a, const void *b)
@@ -49,34 +48,26 @@ void store_forget(struct broker *broker)
 	}
 }
 
-/* Empty when another process changed the store, or it cannot be known. */
-static struct store_cache *fresh(struct broker *broker)
+void store_look(struct broker *broker)
 {
-	int64_t now_us = world_mono_us(broker->world);
 	struct store_cache *cache = broker->cache;
 	int64_t version = 0;
 	struct err err;
 
 	if (!cache) {
 		cache = broker->cache = xcalloc(1, sizeof(*cache));
-		cache->looked_us = now_us - STORE_LOOK_US;
 	}
-	if (now_us - cache->looked_us < STORE_LOOK_US) {
-		return cache;
-	}
-	cache->looked_us = now_us;
 	if (clients_version(broker->clients, &version, &err) != ERR_NONE ||
 	    version != cache->version || cache->count > ANSWERS_MAX) {
 		clear(cache);
 		cache->version = version;
 	}
-	return cache;
 }
 
 /* Takes key. *known: it was answered before. */
 static struct answer *find(struct broker *broker, char *key, bool *known)
 {
-	struct store_cache *cache = fresh(broker);
+	struct store_cache *cache = broker->cache;
 	struct answer *answer = xcalloc(1, sizeof(*answer));
 	struct answer **found;
 
