@@ -340,9 +340,10 @@ def test_dump_of_a_whole_configuration_is_read_back_to_itself(bed):
 def test_examples_are_read_and_dumped(bed):
     examples = glob.glob(os.path.join(TOP, "contrib/examples/*.conf"))
     assert len(examples) >= 4
-    for name in ("dns01", "public", "inside"):
+    for name in ("acme", "dns01", "public", "inside", "k8s"):
         bed.write(f"examples/{name}.key", bed.key(name).statement(), 0o640)
-    bed.write("examples/corp-root.pem", "a root\n")
+    for name in ("corp-root", "host-ca"):
+        bed.write(f"examples/{name}.pem", "a root\n")
     for example in examples:
         with open(example, encoding="utf-8") as file:
             path = bed.write("examples/dns01.conf", file.read())
