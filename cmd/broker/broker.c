@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 
 #define HOUSEKEEPING_US ((int64_t)10 * 1000000)
+#define SWEEP_EVERY_US ((int64_t)3600 * 1000000)
+#define SWEEP_AGAIN_US ((int64_t)60 * 1000000) /* after a failure */
 #define STOP_US ((int64_t)10 * 1000000)
 #define STOP_LOOK_US 5000
 #define SECRET_FILE "broker.key"
@@ -220,11 +222,21 @@ static void generation_retire(struct generation *generation)
 
 /* ---- sweeping ------------------------------------------------------------------- */
 
+void broker_sweep_within(struct broker *broker, int64_t delay_us)
+{
+	int64_t due_us = world_mono_us(broker->world) + delay_us;
+
+	if (due_us < broker->sweep_due_us) {
+		broker->sweep_due_us = due_us;
+	}
+}
+
 static void on_swept(void *arg, const struct err *err, size_t removed)
 {
 	struct broker *broker = arg;
 
 	broker->sweep = NULL;
+	broker_sweep_within(broker, err ? SWEEP_AGAIN_US : SWEEP_EVERY_US);
 	generation_drop(broker->sweeping);
 	broker->sweeping = NULL;
 	if (err) {
@@ -232,19 +244,14 @@ static void on_swept(void *arg, const struct err *err, size_t removed)
 	} else if (removed > 0) {
 		log_info("%zu records that nobody held were removed", removed);
 	}
-	if (broker->sweep_again && !broker->stopping) {
-		broker_sweep(broker);
-	}
 }
 
-void broker_sweep(struct broker *broker)
+static void sweep(struct broker *broker)
 {
-	broker->sweep_again = broker->sweep != NULL;
-	if (!broker->sweep) {
-		broker->sweeping = broker->generation;
-		generation_hold(broker->sweeping);
-		broker->sweep = sweep_start(broker->generation->publisher, on_swept, broker);
-	}
+	broker->sweep_due_us = INT64_MAX;
+	broker->sweeping = broker->generation;
+	generation_hold(broker->sweeping);
+	broker->sweep = sweep_start(broker->generation->publisher, on_swept, broker);
 }
 
 /* ---- certificates --------------------------------------------------------------- */
@@ -281,6 +288,10 @@ static void on_housekeeping(void *arg)
 	token_flush_uses(broker);
 	for (struct listener *at = broker->listeners; at; at = at->next) {
 		look_at_certificate(at);
+	}
+	if (broker->ready && !broker->sweep &&
+	    world_mono_us(broker->world) >= broker->sweep_due_us) {
+		sweep(broker);
 	}
 	broker->housekeeping =
 		world_timer_start(broker->world, HOUSEKEEPING_US, on_housekeeping, broker);
@@ -474,8 +485,14 @@ enum err_code broker_new(const struct broker_args *args, struct broker **out, st
 static bool is_ours(const struct journal_row *row)
 {
 	/* "hook certbot" and "issue NAME" are not clients: a client's name has no space. */
-	return row->expires_at != 0 && row->requester[0] && !strchr(row->requester, ' ') &&
+	return row->requester[0] && !strchr(row->requester, ' ') &&
 	       row->state != JOURNAL_RETRACTING;
+}
+
+static bool same_claim(const struct journal_row *a, const struct journal_row *b)
+{
+	return strcmp(a->requester, b->requester) == 0 && strcmp(a->owner, b->owner) == 0 &&
+	       strcmp(a->value, b->value) == 0;
 }
 
 static void on_listed(void *arg, const struct err *err, const struct journal_row *rows,
@@ -487,18 +504,19 @@ static void on_listed(void *arg, const struct err *err, const struct journal_row
 	if (err) {
 		log_error("%s: %s; nothing is published before the journal can be read",
 			  err->subject, err->text);
-		broker->recovering = journal_list_start(broker->journal,
-							&(struct journal_match){ NULL, NULL, NULL },
-							on_listed, broker);
+		broker->recovering = journal_leases_start(broker->journal, on_listed, broker);
 		return;
 	}
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0, next; i < count; i = next) {
+		for (next = i + 1; next < count && same_claim(&rows[i], &rows[next]);) {
+			next++;
+		}
 		if (is_ours(&rows[i])) {
-			claim_recover(broker, &rows[i]);
+			claim_recover(broker, &rows[i], next - i);
 		}
 	}
 	broker->ready = true;
-	broker_sweep(broker);
+	sweep(broker);
 }
 
 static enum err_code read_secret(struct broker *broker, struct err *err)
@@ -531,7 +549,6 @@ static enum err_code read_secret(struct broker *broker, struct err *err)
 enum err_code broker_start(struct broker *broker, struct journal *journal, struct clients *clients,
 			   struct err *err)
 {
-	const struct journal_match all = { NULL, NULL, NULL };
 	enum err_code code = open_audit(broker, err);
 
 	if (code == ERR_NONE) {
@@ -543,7 +560,7 @@ enum err_code broker_start(struct broker *broker, struct journal *journal, struc
 	broker->journal = journal;
 	broker->clients = clients;
 	generation_open(broker->generation);
-	broker->recovering = journal_list_start(journal, &all, on_listed, broker);
+	broker->recovering = journal_leases_start(journal, on_listed, broker);
 	broker->housekeeping =
 		world_timer_start(broker->world, HOUSEKEEPING_US, on_housekeeping, broker);
 	return ERR_NONE;

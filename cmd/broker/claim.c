@@ -16,6 +16,7 @@
 
 #include <assert.h>
 
+#define RETRY_REMOVAL_US ((int64_t)60 * 1000000)
 #define FAILED_KEPT_US ((int64_t)60 * 1000000)
 
 static const char *const state_names[] = {
@@ -164,11 +165,9 @@ static void quiet(struct claim *claim)
 	group_leave(claim);
 	route_cancel(claim->routing);
 	watch_leave(claim->join);
-	journal_call_cancel(claim->revoking);
 	world_timer_cancel(claim->broker->world, claim->expiry);
 	claim->routing = NULL;
 	claim->join = NULL;
-	claim->revoking = NULL;
 	claim->expiry = NULL;
 }
 
@@ -302,6 +301,7 @@ static void on_gone(void *arg, const struct err *err)
 	if (err) {
 		log_warn("%s: the record is still there: %s; it will be tried again", claim->owner,
 			 err->text);
+		broker_sweep_within(claim->broker, RETRY_REMOVAL_US);
 	}
 	if (claim->state == CLAIM_LEAVING) {
 		audit(claim, "retract", err ? "failed" : "granted");
@@ -349,38 +349,16 @@ void claim_stop(struct claim *claim)
 	}
 }
 
-static void on_revoked(void *arg, const struct err *err, const struct journal_row *rows,
-		       size_t count)
-{
-	struct claim *claim = arg;
-
-	(void)rows;
-	(void)count;
-	claim->revoking = NULL;
-	audit(claim, "retract", err ? "failed" : "granted");
-	broker_sweep(claim->broker);
-	claim_free(claim);
-}
-
 void claim_leave(struct claim *claim)
 {
-	struct journal_match match = { claim->owner, claim->value, claim->client };
-
-	if (claim->state == CLAIM_LEAVING || claim->state == CLAIM_FAILED) {
+	if (!claim_is_live(claim)) {
 		return;
 	}
 	quiet(claim);
-	if (claim->state != CLAIM_ROUTING && !claim->publish) {
-		/* Of an earlier run: only the journal knows its lease. */
-		set_state(claim, CLAIM_LEAVING);
-		claim->revoking =
-			journal_revoke_start(claim->broker->journal, &match, on_revoked, claim);
-	} else {
-		set_state(claim, CLAIM_LEAVING);
-		claim->told++; /* retract may free it */
-		retract(claim);
-		claim->told--;
-	}
+	set_state(claim, CLAIM_LEAVING);
+	claim->told++; /* retract may free it */
+	retract(claim);
+	claim->told--;
 	tell(claim);
 }
 
@@ -574,7 +552,7 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 
 	if (code == ERR_NONE) {
 		rule = claim_judge_asked(request, &asked, view, err);
-		code = rule == POLICY_GRANTED ? claim_check_limits(broker, who->grant, err)
+		code = rule == POLICY_GRANTED ? claim_check_limits(broker, request, &asked, err)
 					      : ERR_DENIED;
 	}
 	if (request->rule) {
@@ -605,9 +583,12 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	return claim;
 }
 
-void claim_recover(struct broker *broker, const struct journal_row *row)
+void claim_recover(struct broker *broker, const struct journal_row *rows, size_t count)
 {
+	const struct journal_row *row = &rows[0];
 	struct claim *claim = claim_new(broker, row->requester);
+	const struct conf_zone *target;
+	bool applied = true;
 	char name[NAME_TEXT_MAX];
 
 	claim->door = "journal";
@@ -615,12 +596,22 @@ void claim_recover(struct broker *broker, const struct journal_row *row)
 	claim->value = xstrdup(row->value);
 	claim->view = xstrdup(row->view);
 	claim->zone = xstrdup(row->zone);
-	claim->name = policy_name_of(row->owner, NULL, name) ? xstrdup(name) : NULL;
-	claim->expires_at = row->expires_at;
+	target = conf_target_zone(broker->generation->conf, row->view);
+	claim->name = policy_name_of(row->owner, target ? target->suffix : NULL, name)
+			      ? xstrdup(name)
+			      : NULL;
+	claim->generation = broker->generation;
+	generation_hold(claim->generation);
+	claim->publish = publish_adopt(claim->generation->publisher, rows, count);
+	for (size_t i = 0; i < count; i++) {
+		applied = applied && rows[i].state == JOURNAL_APPLIED;
+		claim->expires_at = rows[i].expires_at > claim->expires_at ? rows[i].expires_at
+									   : claim->expires_at;
+	}
 	claim_link_owner(claim);
 	/* What was not acknowledged when the last run ended may not be there. */
-	set_state(claim, row->state == JOURNAL_APPLIED ? CLAIM_VISIBLE : CLAIM_DEFERRED);
-	arm_lease(claim, row->expires_at - world_wall_s(broker->world));
+	set_state(claim, applied ? CLAIM_VISIBLE : CLAIM_DEFERRED);
+	arm_lease(claim, claim->expires_at - world_wall_s(broker->world));
 }
 
 static void free_one(void *arg, struct claim *claim)

@@ -37,8 +37,8 @@ enum err_code claim_read_names(const struct claim_request *request, const char *
 			       struct asked *out, struct err *err) MUST_CHECK;
 enum policy_rule claim_judge_asked(const struct claim_request *request, const struct asked *asked,
 				   const char *view, struct err *err);
-enum err_code claim_check_limits(struct broker *broker, const struct conf_client *grant,
-				 struct err *err) MUST_CHECK;
+enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
+				 const struct asked *asked, struct err *err) MUST_CHECK;
 /* The final owner, after aliases: whoever may write there may prove what it is for. */
 enum policy_rule claim_authorize(struct claim *claim, const struct route *route, struct err *err);
 /* Of the values at its owner name. */

@@ -124,9 +124,24 @@ static enum err_code take_allowance(struct broker *broker, const struct conf_cli
 	return ERR_LIMIT;
 }
 
-enum err_code claim_check_limits(struct broker *broker, const struct conf_client *grant,
-				 struct err *err)
+/* Asked again, as after a connection broke: it takes the place of the one before. */
+static bool is_repeated(const struct usage *usage, const struct claim_request *request,
+			const struct asked *asked)
 {
+	for (const struct claim *claim = usage->claims; claim; claim = claim->client_next) {
+		if (claim_is_live(claim) && strcmp(claim->value, request->value) == 0 &&
+		    ((asked->has_name && claim->name && strcmp(claim->name, asked->name) == 0) ||
+		     (claim->owner && strcmp(claim->owner, asked->owner) == 0))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
+				 const struct asked *asked, struct err *err)
+{
+	const struct conf_client *grant = request->who->grant;
 	struct usage *usage = usage_of(broker, grant->name, true);
 
 	if (broker->stopping || !broker->ready) {
@@ -141,7 +156,8 @@ enum err_code claim_check_limits(struct broker *broker, const struct conf_client
 		err->retry_after_s = RETRY_SOON_S;
 		return ERR_LIMIT;
 	}
-	if (usage->live >= (size_t)grant->values) {
+	if (usage->live >= (size_t)grant->values &&
+	    (usage->live >= 2 * (size_t)grant->values || !is_repeated(usage, request, asked))) {
 		err_set(err, ERR_LIMIT, grant->name,
 			"it has %zu values in DNS, as many as it may have (values); remove one",
 			usage->live);

@@ -136,9 +136,8 @@ struct claim {
 	struct generation *generation; /* held as long as publish is */
 	struct route_call *routing;
 	const struct route *route;
-	struct publish *publish; /* NULL: of an earlier run, or of nobody yet */
+	struct publish *publish; /* NULL: not yet, or gone */
 	struct watch_join *join;
-	struct journal_call *revoking;
 	struct world_timer *expiry;
 	int64_t started_us, published_us, visible_us; /* monotonic; 0: not yet */
 	int64_t expires_at;                           /* Unix time, s */
@@ -198,12 +197,12 @@ void claim_for_each(struct broker *broker, const char *client, claim_each *each,
 void claim_values(struct broker *broker, const char *owner, const char *client,
 		  struct strlist *out);
 const struct timeline *claim_timeline(const struct claim *claim, size_t *count);
-/* At the start: what earlier runs of the broker hold. */
-void claim_recover(struct broker *broker, const struct journal_row *row);
+/* At the start: what earlier runs of the broker hold; rows of one claim. */
+void claim_recover(struct broker *broker, const struct journal_row *rows, size_t count);
 void claims_free(struct broker *broker); /* no traffic */
 
-/* Removes what no living lease holds, soon; once more when one is under way. */
-void broker_sweep(struct broker *broker);
+/* What no living lease holds is removed at the start, every hour, and within that time. */
+void broker_sweep_within(struct broker *broker, int64_t delay_us);
 
 /* ---- audit, metrics ------------------------------------------------------------- */
 
@@ -339,7 +338,7 @@ struct broker {
 	size_t waiting; /* claims that are neither visible nor failed */
 	struct use *uses;
 	struct metrics metrics;
-	bool sweep_again;
+	int64_t sweep_due_us;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 	int64_t stop_by_us;

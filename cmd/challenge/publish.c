@@ -191,24 +191,31 @@ static void part_init(struct part *part, struct publish *publish, const struct p
 	part->lane = lane_get(publish->publisher, route->zone, use);
 }
 
-struct publish *publish_start(struct publisher *publisher, const struct publish_args *args,
-			      publish_done *done, void *arg)
+static struct publish *publish_new(struct publisher *publisher, const char *requester)
 {
 	struct publish *publish = xcalloc(1, sizeof(*publish));
-	size_t count = 0;
 
 	publish->publisher = publisher;
-	publish->requester = xstrdup(args->lease.requester);
-	publish->lease = args->lease;
-	publish->defer = args->defer;
-	publish->lease.requester = publish->requester;
-	publish->done = done;
-	publish->arg = arg;
+	publish->requester = xstrdup(requester);
 	publish->next = publisher->publishes;
 	if (publish->next) {
 		publish->next->prev = publish;
 	}
 	publisher->publishes = publish;
+	return publish;
+}
+
+struct publish *publish_start(struct publisher *publisher, const struct publish_args *args,
+			      publish_done *done, void *arg)
+{
+	struct publish *publish = publish_new(publisher, args->lease.requester);
+	size_t count = 0;
+
+	publish->lease = args->lease;
+	publish->defer = args->defer;
+	publish->lease.requester = publish->requester;
+	publish->done = done;
+	publish->arg = arg;
 	for (size_t i = 0; i < args->count; i++) {
 		count += args->items[i].route->settings->providers.count;
 	}
@@ -229,6 +236,37 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
 		publish->parts[i].state = PART_FAILED;
 	}
 	look(publish);
+	return publish;
+}
+
+struct publish *publish_adopt(struct publisher *publisher, const struct journal_row *rows,
+			      size_t count)
+{
+	struct publish *publish = publish_new(publisher, rows[0].requester);
+
+	publish->settled = true;
+	publish->parts = xcalloc(count + 1, sizeof(*publish->parts));
+	for (size_t i = 0; i < count; i++) {
+		struct part *part = &publish->parts[publish->count++];
+		const struct provider_in_use *use = NULL;
+		struct err err;
+
+		*part = (struct part){ .publish = publish,
+				       .state = PART_HELD,
+				       .owner = xstrdup(rows[i].owner),
+				       .value = xstrdup(rows[i].value) };
+		part->job = (struct lane_job){ .owner = part->owner,
+					       .value = part->value,
+					       .lease_id = rows[i].lease_id,
+					       .arg = part };
+		if (provider_pool_get_conf(publisher->args.pool, rows[i].provider,
+					   rows[i].provider_conf, &use, &err) != ERR_NONE) {
+			log_warn("%s: %s: %s; it stays in the journal until its lease ends",
+				 rows[i].owner, rows[i].provider, err.text);
+			continue;
+		}
+		part->lane = lane_get(publisher, rows[i].zone, use);
+	}
 	return publish;
 }
 

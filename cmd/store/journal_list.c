@@ -3,6 +3,7 @@
 
 #define REQUESTER_COLUMN (ROW_ID_COLUMN + 1)
 #define EXPIRES_COLUMN (ROW_ID_COLUMN + 2)
+#define LEASE_COLUMN (ROW_ID_COLUMN + 3)
 
 static enum err_code read_rows(struct journal_call *call, struct query *query, struct err *err)
 {
@@ -16,6 +17,7 @@ static enum err_code read_rows(struct journal_call *call, struct query *query, s
 		row_read(row, query);
 		row->requester = xstrdup(requester ? (const char *)requester : "");
 		row->expires_at = sqlite3_column_int64(query->stmt, EXPIRES_COLUMN);
+		row->lease_id = sqlite3_column_int64(query->stmt, LEASE_COLUMN);
 	}
 	query_end(query);
 	return code;
@@ -34,6 +36,14 @@ static enum err_code list_run(struct journal_call *call, struct err *err)
 
 	query_begin(&query, call->journal, SQL_LIST);
 	bind_match(&query, call);
+	return read_rows(call, &query, err);
+}
+
+static enum err_code leases_run(struct journal_call *call, struct err *err)
+{
+	struct query query;
+
+	query_begin(&query, call->journal, SQL_LEASES);
 	return read_rows(call, &query, err);
 }
 
@@ -77,6 +87,11 @@ static const struct call_kind list_kind = {
 	.report = list_report,
 };
 
+static const struct call_kind leases_kind = {
+	.run = leases_run,
+	.report = list_report,
+};
+
 static const struct call_kind revoke_kind = {
 	.writes = true,
 	.run = revoke_run,
@@ -115,6 +130,12 @@ struct journal_call *journal_list_start(struct journal *journal, const struct jo
 					journal_list_done *done, void *arg)
 {
 	return start_matching(journal, &list_kind, match, done, arg);
+}
+
+struct journal_call *journal_leases_start(struct journal *journal, journal_list_done *done,
+					  void *arg)
+{
+	return start(journal, &leases_kind, done, arg);
 }
 
 struct journal_call *journal_revoke_start(struct journal *journal,

@@ -10,6 +10,12 @@
 
 #include <errno.h>
 
+/* Of a lease l, or of none. */
+#define LEASE_COLUMNS                               \
+	"l.requester, CASE WHEN l.kind = 0 THEN 0"  \
+	" WHEN l.back_at IS NULL THEN l.expires_at" \
+	" ELSE l.back_at + l.expires_at - l.granted_at END, l.id"
+
 static const char *const sql_texts[] = {
 	[SQL_BEGIN_READ] = "BEGIN",
 	[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -39,9 +45,7 @@ static const char *const sql_texts[] = {
 			    " AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id)"
 			    " ORDER BY v.id DESC LIMIT ?",
 	[SQL_RETRACT] = "UPDATE value SET state = 3, fresh = 0, ticket = ? WHERE id = ?",
-	[SQL_LIST] = "SELECT " ROW_COLUMNS ", l.requester, CASE WHEN l.kind = 0 THEN 0"
-		     " WHEN l.back_at IS NULL THEN l.expires_at"
-		     " ELSE l.back_at + l.expires_at - l.granted_at END"
+	[SQL_LIST] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS
 		     " FROM value v LEFT JOIN lease l ON l.id = (SELECT max(id) FROM lease"
 		     " WHERE value_id = v.id"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
@@ -50,7 +54,11 @@ static const char *const sql_texts[] = {
 		     " AND requester = ?3"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at)))"
 		     " ORDER BY v.zone, v.provider_conf, v.owner, v.id",
-	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0 FROM value v"
+	[SQL_LEASES] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS
+		       " FROM lease l JOIN value v ON v.id = l.value_id WHERE l.kind = 1"
+		       " AND lease_alive(l.kind, l.holder, l.granted_at, l.expires_at, l.back_at)"
+		       " ORDER BY l.requester, v.owner, v.value, l.id",
+	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0, 0 FROM value v"
 			" WHERE NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
 			" AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
 			" ORDER BY v.zone, v.provider_conf, v.id",

@@ -159,6 +159,10 @@ typedef void publish_done(void *arg, const struct err *err);
  * and the rest still has to be retracted. */
 struct publish *publish_start(struct publisher *publisher, const struct publish_args *args,
 			      publish_done *done, void *arg);
+/* What an earlier process published: rows of journal_leases_start, of one requester, owner and
+ * value. To be retracted or forgotten. */
+struct publish *publish_adopt(struct publisher *publisher, const struct journal_row *rows,
+			      size_t count);
 /*
  * Lets go of all; what nobody else holds leaves the DNS. Allowed at any time after
  * publish_start, once; a done of publish_start that is still due does not come. done

@@ -87,7 +87,7 @@ struct journal_row {
 	char *provider_conf; /* type and settings as JSON; names files, holds no secret */
 	int64_t ttl_s;
 	int64_t created_at; /* Unix time, s */
-	int64_t lease_id;   /* in a plan's wanted: the lease it got */
+	int64_t lease_id;   /* in a plan's wanted: the lease it got; in lists: of requester's */
 	char *requester;    /* in lists: of the newest lease; "" when none lives */
 	int64_t expires_at; /* in lists: 0 for process leases */
 };
@@ -157,6 +157,10 @@ typedef void journal_list_done(void *arg, const struct err *err, const struct jo
 			       size_t count);
 struct journal_call *journal_list_start(struct journal *journal, const struct journal_match *match,
 					journal_list_done *done, void *arg);
+/* A row for each living timed lease, with its lease_id, requester and expires_at; those of one
+ * requester, owner and value stand side by side. */
+struct journal_call *journal_leases_start(struct journal *journal, journal_list_done *done,
+					  void *arg);
 /* Ends leases on the rows that match: those of match->requester, or of whoever holds them.
  * Gives the rows as they were before; the next plan of their zones removes what nobody holds
  * any more. */

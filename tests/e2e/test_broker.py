@@ -218,10 +218,20 @@ def test_kill_9_and_start_again_keeps_what_a_lease_holds(bed):
     assert shown(broker) == [value]
     listed = broker.ask("GET", "/v1/challenges", client="web").json
     assert [c["value"] for c in listed["challenges"]] == [value]
+    # Asked for again, it stays when the lease of before is let go.
+    assert broker.publish("web", "www.example.com", value).status == 200
+    other = digest()
+    assert broker.publish("web", "www.example.com", other).status == 200
+    assert sorted(shown(broker)) == sorted([value, other])
+    listed = broker.ask("GET", "/v1/challenges", client="web").json
+    assert len(listed["challenges"]) == 2, listed
+    broker.command.kill()
+    broker.start()
+    wait_until(lambda: broker.ask("GET", "/healthz").status == 200, "ready")
     removed = broker.ask("DELETE", f"/v1/challenges?value={value}",
                          client="web")
     assert removed.json == {"removed": 1}
-    wait_until(lambda: not shown(broker), "the value leaves")
+    wait_until(lambda: shown(broker) == [other], "the value leaves")
     broker.stop().assert_ok()
 
 

@@ -174,6 +174,38 @@ static void orphans_come_grouped(void **state)
 	journal_close(journal);
 }
 
+static void living_timed_leases_are_listed_each(void **state)
+{
+	static const char *const expected[] = { "a one", "a two", "b one" };
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct answer answer = { 0 };
+	struct lease_spec lease = TIMED_LEASE(60), short_one = TIMED_LEASE(10);
+
+	lease.requester = "b";
+	want_now(bed, journal, want_of("one", lease), NULL);
+	lease.requester = "a";
+	want_now(bed, journal, want_of("two", lease), NULL);
+	want_now(bed, journal, want_of("one", lease), NULL);
+	want_now(bed, journal, want_of("one", (struct lease_spec)PROCESS_LEASE), NULL);
+	want_now(bed, journal, want_of("one", short_one), NULL);
+	bed->wall_us += 11 * 1000000;
+	journal_leases_start(journal, on_listed, &answer);
+	answer_wait(bed, &answer);
+	assert_int_equal(answer.count, ARRAY_LEN(expected));
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		const struct journal_row *row = &answer.rows[i];
+		char *text = xasprintf("%s %s", row->requester, row->value);
+
+		assert_string_equal(text, expected[i]);
+		assert_int_equal(row->expires_at, BED_NOW_S + 60);
+		assert_true(row->lease_id > 0);
+		free(text);
+	}
+	answer_clear(&answer);
+	journal_close(journal);
+}
+
 /* A list sees results that nothing has written yet. */
 static void a_list_writes_what_was_settled(void **state)
 {
@@ -201,6 +233,7 @@ int main(void)
 		TEST(revoking_ends_the_leases_of_all),
 		TEST(revoking_for_one_requester_leaves_the_others),
 		TEST(orphans_come_grouped),
+		TEST(living_timed_leases_are_listed_each),
 		TEST(a_list_writes_what_was_settled),
 	};
 
