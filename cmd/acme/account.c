@@ -1,5 +1,6 @@
 /*
- * account: RFC 8555 s.7.3, with external account binding (s.7.3.4).
+ * account: RFC 8555 s.7.3, with external account binding (s.7.3.4), and what changes or ends
+ * it. Its key is changed in rollover.c.
  */
 #include "dns01/acme.h"
 
@@ -9,6 +10,30 @@ struct account_call {
 	struct acme_call call;
 	bool only_existing;
 };
+
+static const char *binding_alg(const struct acme_registration *reg)
+{
+	return reg->eab_alg ? reg->eab_alg : "HS256";
+}
+
+static enum err_code check_binding(const struct acme *acme, const struct acme_registration *reg,
+				   struct err *err)
+{
+	enum mac_alg alg;
+
+	if (!jws_mac_parse(binding_alg(reg), &alg)) {
+		return err_set(err, ERR_CONFIG, acme->host,
+			       "the external account binding is by HS256, HS384 or HS512, not "
+			       "\"%s\"",
+			       reg->eab_alg);
+	}
+	if (reg->eab_secret_len == 0) {
+		return err_set(err, ERR_CONFIG, acme->host,
+			       "the external account binding has a key id and no MAC key: give "
+			       "`eab_key_file` (--eab-key-file) as well");
+	}
+	return ERR_NONE;
+}
 
 /* What is known to be missing before the CA is asked. */
 static enum err_code check(const struct acme *acme, const struct acme_registration *reg,
@@ -35,7 +60,7 @@ static enum err_code check(const struct acme *acme, const struct acme_registrati
 			       directory->website ? ", at " : "",
 			       directory->website ? directory->website : "");
 	}
-	return ERR_NONE;
+	return reg->eab_kid ? check_binding(acme, reg, err) : ERR_NONE;
 }
 
 /* RFC 8555 s.7.3.4: no nonce, the outer URL, the account's key as payload. Gives. */
@@ -43,16 +68,18 @@ static struct json *binding(const struct acme *acme, const struct acme_registrat
 {
 	struct json *header = json_object();
 	struct json *jws = NULL;
+	enum mac_alg alg = MAC_SHA256;
 	struct err err;
 	char *header_text;
 	char *jwk = key_jwk(acme->key);
 	char *text;
 
-	json_set_str(header, "alg", "HS256");
+	(void)jws_mac_parse(binding_alg(reg), &alg); /* checked before */
+	json_set_str(header, "alg", binding_alg(reg));
 	json_set_str(header, "kid", reg->eab_kid);
 	json_set_str(header, "url", acme->directory.new_account);
 	header_text = json_dump(header);
-	text = jws_sign_hmac(reg->eab_secret, reg->eab_secret_len, header_text, jwk);
+	text = jws_sign_hmac(alg, reg->eab_secret, reg->eab_secret_len, header_text, jwk);
 	if (json_parse(text, strlen(text), &jws, &err) != ERR_NONE) {
 		jws = NULL;
 	}
@@ -61,6 +88,17 @@ static struct json *binding(const struct acme *acme, const struct acme_registrat
 	free(header_text);
 	json_free(header);
 	return jws;
+}
+
+/* Gives an array. */
+static struct json *list_of(const struct strlist *texts)
+{
+	struct json *list = json_array();
+
+	for (size_t i = 0; i < texts->count; i++) {
+		json_add_str(list, texts->item[i]);
+	}
+	return list;
 }
 
 static char *payload_of(const struct acme *acme, const struct acme_registration *reg)
@@ -75,12 +113,7 @@ static char *payload_of(const struct acme *acme, const struct acme_registration 
 		json_set_bool(object, "termsOfServiceAgreed", true);
 	}
 	if (!reg->only_existing && reg->contact && reg->contact->count > 0) {
-		struct json *contact = json_array();
-
-		for (size_t i = 0; i < reg->contact->count; i++) {
-			json_add_str(contact, reg->contact->item[i]);
-		}
-		json_set(object, "contact", contact);
+		json_set(object, "contact", list_of(reg->contact));
 	}
 	if (!reg->only_existing && reg->eab_kid) {
 		json_set(object, "externalAccountBinding", binding(acme, reg));
@@ -156,4 +189,92 @@ struct acme_call *acme_account_start(struct acme *acme, const struct acme_regist
 				 });
 	free(payload);
 	return &self->call;
+}
+
+/* ---- changes ---- */
+
+struct change_call {
+	struct acme_call call;
+	enum acme_status wanted; /* of the account afterwards */
+};
+
+static void on_changed(void *arg, const struct err *err, const struct acme_reply *reply)
+{
+	struct change_call *self = arg;
+	const char *host = self->call.acme->host;
+	const char *status = json_str(reply->json, "status");
+	enum acme_status parsed = ACME_UNKNOWN;
+	struct err failure = { 0 };
+
+	/* An account that has ended may no longer ask: the first try was heard (s.7.3.6). */
+	if (err && self->wanted == ACME_DEACTIVATED && reply->repeated &&
+	    acme_problem_is(err, "unauthorized")) {
+		log_info("%s: %s", host, err->text);
+	} else if (err) {
+		failure = *err;
+	} else if (!acme_status_parse(status, &parsed) || parsed != self->wanted) {
+		err_set(&failure, ERR_PROTOCOL, host,
+			"the CA accepted the change, and shows an account that is %s, not %s",
+			acme_status_name(parsed), acme_status_name(self->wanted));
+	}
+	acme_call_finish(&self->call, &failure);
+}
+
+struct change {
+	const char *payload;
+	const char *task;
+	enum acme_status wanted;
+};
+
+static struct acme_call *change_start(struct acme *acme, const struct change *change,
+				      acme_done *done, void *arg)
+{
+	struct change_call *self;
+	struct err err;
+
+	if (acme_ready(acme, true, &err) != ERR_NONE) {
+		return acme_call_refused(acme, &err, done, arg);
+	}
+	self = xcalloc(1, sizeof(*self));
+	acme_call_init(&self->call, acme, done, arg);
+	self->wanted = change->wanted;
+	acme_request_start(acme, &(struct acme_request_args){
+					 .call = &self->call,
+					 .url = acme->account_url,
+					 .payload = change->payload,
+					 .task = change->task,
+					 .repeatable = true,
+					 .done = on_changed,
+					 .arg = self,
+				 });
+	return &self->call;
+}
+
+struct acme_call *acme_account_update_start(struct acme *acme, const struct strlist *contact,
+					    acme_done *done, void *arg)
+{
+	struct json *object = json_object();
+	struct change change = { .task = "change the account", .wanted = ACME_VALID };
+	struct acme_call *call;
+	char *payload;
+
+	/* An empty list is said too: it takes them away. */
+	json_set(object, "contact", list_of(contact));
+	payload = json_dump(object);
+	change.payload = payload;
+	call = change_start(acme, &change, done, arg);
+	free(payload);
+	json_free(object);
+	return call;
+}
+
+struct acme_call *acme_account_deactivate_start(struct acme *acme, acme_done *done, void *arg)
+{
+	const struct change change = {
+		.payload = "{\"status\":\"deactivated\"}",
+		.task = "deactivate the account",
+		.wanted = ACME_DEACTIVATED,
+	};
+
+	return change_start(acme, &change, done, arg);
 }

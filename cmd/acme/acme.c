@@ -52,6 +52,11 @@ const char *acme_account_url(const struct acme *acme)
 	return acme->account_url;
 }
 
+void acme_use_key(struct acme *acme, const struct key *key)
+{
+	acme->key = key;
+}
+
 const struct acme_directory *acme_directory(const struct acme *acme)
 {
 	return &acme->directory;

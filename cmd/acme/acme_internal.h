@@ -97,8 +97,10 @@ struct acme_request_args {
 	const char *task;       /* kept; "make the order": what failed, for people */
 	const char *subject;    /* copied; NULL: the CA's host */
 	bool by_key;            /* signed with "jwk", not "kid" (RFC 8555 s.6.2) */
+	const struct key *key;  /* kept; NULL: the account's */
 	bool repeatable;        /* sent again after a network error or a 5xx */
 	bool text;              /* the answer is a PEM text, not JSON */
+	bool silent;            /* it may be anything, and nothing: its status says all */
 	acme_request_done *done;
 	void *arg;
 };

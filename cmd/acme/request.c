@@ -133,10 +133,13 @@ static bool retry_bad_nonce(struct acme_request *request, struct err *err, char 
 		return false;
 	}
 	if (request->bad_nonces == ACME_BAD_NONCE_MAX) {
+		struct err refusal = *err;
+
 		err_set(err, ERR_PROTOCOL, request->subject,
 			"the CA refused to %s: it rejected %d nonces one after the other, each of "
 			"them its own",
 			request->args.task, ACME_BAD_NONCE_MAX + 1);
+		memcpy(err->problem, refusal.problem, sizeof(err->problem));
 		return false;
 	}
 	request->bad_nonces++;
@@ -181,7 +184,7 @@ static void judge(const struct acme_request *request, const struct err *err,
 {
 	const struct http_response *response = reply->http;
 	struct err why = { 0 };
-	bool has_json = !request->args.text &&
+	bool has_json = !request->args.text && !request->args.silent &&
 			(is_signed(request) || strcmp(request->args.method, "HEAD") != 0);
 
 	if (err) {
@@ -245,6 +248,7 @@ out:
 static char *sign(const struct acme_request *request)
 {
 	const struct acme *acme = request->acme;
+	const struct key *key = request->args.key ? request->args.key : acme->key;
 	struct json *header = json_object();
 	struct json *jwk = NULL;
 	char *jwk_text = NULL;
@@ -252,11 +256,11 @@ static char *sign(const struct acme_request *request)
 	char *body = NULL;
 	struct err err = { 0 };
 
-	json_set_str(header, "alg", key_jws_alg(acme->key));
+	json_set_str(header, "alg", key_jws_alg(key));
 	json_set_str(header, "nonce", request->nonce);
 	json_set_str(header, "url", request->url);
 	if (request->args.by_key) {
-		jwk_text = key_jwk(acme->key);
+		jwk_text = key_jwk(key);
 		if (json_parse(jwk_text, strlen(jwk_text), &jwk, &err) == ERR_NONE) {
 			json_set(header, "jwk", jwk);
 		}
@@ -264,7 +268,7 @@ static char *sign(const struct acme_request *request)
 		json_set_str(header, "kid", acme->account_url);
 	}
 	header_text = json_dump(header);
-	body = jws_sign(acme->key, header_text, request->payload);
+	body = jws_sign(key, header_text, request->payload);
 	free(header_text);
 	free(jwk_text);
 	json_free(header);

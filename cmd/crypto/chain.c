@@ -231,6 +231,17 @@ static void format(const struct chain *chain, size_t first, size_t end, struct b
 	buf_add_bio(out, bio);
 }
 
+void chain_leaf_der(const struct chain *chain, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(chain->cert[0], &der);
+
+	openssl_must(len > 0, "write a certificate");
+	buf_init(out, CHAIN_PEM_MAX);
+	buf_add(out, der, (size_t)len);
+	OPENSSL_free(der);
+}
+
 void chain_format_leaf(const struct chain *chain, struct buf *out)
 {
 	format(chain, 0, 1, out);

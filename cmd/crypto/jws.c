@@ -82,12 +82,32 @@ char *jws_sign(const struct key *key, const char *protected_json, const char *pa
 	return jws_format(input, signature, len);
 }
 
-char *jws_sign_hmac(const uint8_t *secret, size_t secret_len, const char *protected_json,
-		    const char *payload)
+bool jws_mac_parse(const char *text, enum mac_alg *out)
+{
+	static const struct {
+		const char *name;
+		enum mac_alg alg;
+	} algs[] = {
+		{ "HS256", MAC_SHA256 },
+		{ "HS384", MAC_SHA384 },
+		{ "HS512", MAC_SHA512 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
+		if (strcmp(text, algs[i].name) == 0) {
+			*out = algs[i].alg;
+			return true;
+		}
+	}
+	return false;
+}
+
+char *jws_sign_hmac(enum mac_alg alg, const uint8_t *secret, size_t secret_len,
+		    const char *protected_json, const char *payload)
 {
 	char *input = signing_input(protected_json, payload);
 	uint8_t mac[MAC_MAX];
 
-	mac_compute(MAC_SHA256, secret, secret_len, input, strlen(input), mac);
-	return jws_format(input, mac, mac_len(MAC_SHA256));
+	mac_compute(alg, secret, secret_len, input, strlen(input), mac);
+	return jws_format(input, mac, mac_len(alg));
 }

@@ -66,18 +66,24 @@ struct acme_registration {
 struct acme_call *acme_account_start(struct acme *acme, const struct acme_registration *reg,
 				     acme_done *done, void *arg);
 const char *acme_account_url(const struct acme *acme); /* borrowed; NULL: unknown */
-/* The account's contacts become these (RFC 8555 s.7.3.2). */
+/* The account's contacts become these (RFC 8555 s.7.3.2); some CAs keep none. */
 struct acme_call *acme_account_update_start(struct acme *acme, const struct strlist *contact,
 					    acme_done *done, void *arg);
 /* RFC 8555 s.7.3.6: for good; whatever the account asks for later is refused. */
 struct acme_call *acme_account_deactivate_start(struct acme *acme, acme_done *done, void *arg);
 /*
  * RFC 8555 s.7.3.5: new_key (borrowed until done) takes the place of the account's key; the
- * caller has it on disk already, and acme keeps signing with the old one. A lost answer is
- * cleared up by asking the CA with the new key.
+ * caller has it on disk already. Success is what the CA answered to a request that the new key
+ * signed; acme keeps signing with the old one until acme_use_key(). After a failure with
+ * acme_passing() either key may count.
  */
 struct acme_call *acme_account_rollover_start(struct acme *acme, const struct key *new_key,
 					      acme_done *done, void *arg);
+/* Whether the account is key's (kept until done), as a rollover that was cut off leaves open;
+ * ERR_NOT_FOUND: it is not. */
+struct acme_call *acme_account_key_start(struct acme *acme, const struct key *key, acme_done *done,
+					 void *arg);
+void acme_use_key(struct acme *acme, const struct key *key); /* kept; while no call is open */
 /* Whether err->problem is that type of RFC 8555 s.6.7, such as "accountDoesNotExist". */
 bool acme_problem_is(const struct err *err, const char *type);
 
@@ -192,8 +198,8 @@ bool acme_reason_parse(const char *name, int *out);
 /* RFC 8555 s.7.6: chain's leaf, signed by the account, or by cert_key where it is given (no
  * account is needed then). "alreadyRevoked" is success. */
 struct acme_revocation {
-	const struct chain *chain;
-	const struct key *cert_key; /* NULL: by the account */
+	const struct chain *chain;  /* borrowed for the call */
+	const struct key *cert_key; /* kept until done; NULL: by the account */
 	int reason;
 };
 struct acme_call *acme_revoke_start(struct acme *acme, const struct acme_revocation *args,

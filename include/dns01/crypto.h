@@ -42,10 +42,6 @@ const char *key_jws_alg(const struct key *key);                       /* "ES256"
  * octets to be encoded; an empty payload is POST-as-GET (RFC 8555 s.6.3).
  */
 char *jws_sign(const struct key *key, const char *protected_json, const char *payload);
-/* RFC 8555 s.7.3.4: HS256 over the account's JWK. */
-char *jws_sign_hmac(const uint8_t *secret, size_t secret_len, const char *protected_json,
-		    const char *payload);
-
 void sha256(const void *data, size_t len, uint8_t out[SHA256_LEN]);
 /* RFC 8555 s.8.4: base64url(SHA-256(key authorization)), 43 characters. */
 void dns01_txt_value(const char *token, const struct key *account_key, char out[44]);
@@ -70,6 +66,12 @@ void mac_of(const struct mac_input *input, uint8_t out[MAC_MAX]);
 				    .data = (data_),               \
 				    .len = (len_) },               \
 	       (out_))
+
+/* RFC 7518 s.3.2: "HS256", "HS384", "HS512". */
+bool jws_mac_parse(const char *text, enum mac_alg *out);
+/* RFC 8555 s.7.3.4: like jws_sign, with a secret that both sides have. */
+char *jws_sign_hmac(enum mac_alg alg, const uint8_t *secret, size_t secret_len,
+		    const char *protected_json, const char *payload);
 
 bool equal_constant_time(const void *a, const void *b, size_t len);
 void crypto_random(void *out, size_t len); /* for cmd/world alone */
@@ -103,6 +105,13 @@ const struct chain_facts *chain_facts(const struct chain *chain); /* borrowed */
  * next one. The sentence says which of these is not so. */
 enum err_code chain_check(const struct chain *chain, const struct key *key,
 			  const struct strlist *names, struct err *err) MUST_CHECK;
+/*
+ * Whether the chain ends at the root that an operator wishes for: whole words of its name, in
+ * any case ("ISRG Root X2"), or the SHA-256 of a certificate in 64 hexadecimal digits, with or
+ * without colons: one of the chain, or the root above it that the system has.
+ */
+bool chain_leads_to(const struct chain *chain, const char *wish);
+void chain_leaf_der(const struct chain *chain, struct buf *out); /* initialised by the call */
 /* PEM written anew from the parsed certificates; initialised by the call. */
 void chain_format_leaf(const struct chain *chain, struct buf *out);
 void chain_format_rest(const struct chain *chain, struct buf *out);

@@ -88,45 +88,67 @@ static void terms_need_the_operators_word(void **state)
 	client_clear(&client);
 }
 
-static void an_external_account_is_bound(void **state)
+/* The binding of the last payload says and proves what it must (RFC 8555 s.7.3.4). */
+static void assert_bound(struct client *client, const char *alg, enum mac_alg mac,
+			 const uint8_t *secret, size_t len)
 {
-	static const uint8_t secret[] = "0123456789abcdef0123456789abcdef";
-	struct client client;
 	struct json *payload = NULL;
 	const struct json *binding;
 	struct err err;
-	char *header, *inner, *jwk, *jws;
+	char *header, *inner, *jwk, *jws, *wanted;
 
-	(void)state;
-	fresh(&client, META("\"externalAccountRequired\":true,\"website\":\"https://ca.test/\""));
-	assert_int_equal(do_account(&client, &(struct acme_registration){ .agree_tos = true }),
-			 ERR_DENIED);
-	assert_says(&client.outcome.err, "external account binding");
-	assert_int_equal(do_account(&client,
-				    &(struct acme_registration){
-					    .agree_tos = true,
-					    .eab_kid = "kid-7",
-					    .eab_secret = secret,
-					    .eab_secret_len = sizeof(secret) - 1,
-				    }),
-			 ERR_NONE);
-	assert_int_equal(json_parse(client.ca.last_payload, strlen(client.ca.last_payload),
+	assert_int_equal(json_parse(client->ca.last_payload, strlen(client->ca.last_payload),
 				    &payload, &err),
 			 ERR_NONE);
 	binding = json_get(payload, "externalAccountBinding");
 	header = ca_decode(json_str(binding, "protected"));
-	assert_string_equal(header,
-			    "{\"alg\":\"HS256\",\"kid\":\"kid-7\",\"url\":\"" CA "/new-acct\"}");
+	wanted = xasprintf("{\"alg\":\"%s\",\"kid\":\"kid-7\",\"url\":\"" CA "/new-acct\"}", alg);
+	assert_string_equal(header, wanted);
 	inner = ca_decode(json_str(binding, "payload"));
-	jwk = key_jwk(client.key);
+	jwk = key_jwk(client->key);
 	assert_string_equal(inner, jwk);
-	jws = jws_sign_hmac(secret, sizeof(secret) - 1, header, jwk);
+	jws = jws_sign_hmac(mac, secret, len, header, jwk);
 	assert_non_null(strstr(jws, json_str(binding, "signature")));
+	free(wanted);
 	free(jws);
 	free(jwk);
 	free(inner);
 	free(header);
 	json_free(payload);
+}
+
+static void an_external_account_is_bound(void **state)
+{
+	static const uint8_t secret[] = "0123456789abcdef0123456789abcdef";
+	static const struct {
+		const char *alg, *said;
+		enum mac_alg mac;
+	} algs[] = { { NULL, "HS256", MAC_SHA256 },
+		     { "HS256", "HS256", MAC_SHA256 },
+		     { "HS384", "HS384", MAC_SHA384 },
+		     { "HS512", "HS512", MAC_SHA512 } };
+	struct acme_registration reg = { .agree_tos = true };
+	struct client client;
+
+	(void)state;
+	fresh(&client, META("\"externalAccountRequired\":true,\"website\":\"https://ca.test/\""));
+	assert_int_equal(do_account(&client, &reg), ERR_DENIED);
+	assert_says(&client.outcome.err, "external account binding");
+	reg.eab_kid = "kid-7";
+	assert_int_equal(do_account(&client, &reg), ERR_CONFIG);
+	assert_says(&client.outcome.err, "no MAC key");
+	reg.eab_secret = secret;
+	reg.eab_secret_len = sizeof(secret) - 1;
+	reg.eab_alg = "none";
+	assert_int_equal(do_account(&client, &reg), ERR_CONFIG);
+	assert_says(&client.outcome.err, "not \"none\"");
+	client_settle(&client);
+	assert_int_equal(client.ca.requests, 2); /* directory and nonce */
+	for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
+		reg.eab_alg = algs[i].alg;
+		assert_int_equal(do_account(&client, &reg), ERR_NONE);
+		assert_bound(&client, algs[i].said, algs[i].mac, secret, sizeof(secret) - 1);
+	}
 	client_clear(&client);
 }
 
@@ -213,40 +235,94 @@ static void a_profile_must_be_offered(void **state)
 	client_clear(&client);
 }
 
-static const char *refuse_type;
+static struct {
+	int status;
+	const char *type;
+	const char *detail;
+	bool always; /* not only with "replaces" */
+	unsigned asked;
+} refusal;
 
 static bool refuse_replaces(struct ca *ca, const struct ca_request *request, struct answer *answer)
 {
+	bool replaces = strstr(request->payload, "\"replaces\":\"cert.id\"") != NULL;
+
 	(void)ca;
-	if (!strstr(request->payload, "\"replaces\":\"cert.id\"")) {
+	if (!ca_is(request, "/new-order")) {
 		return false;
 	}
-	ca_problem(answer, 409, refuse_type, "no");
+	refusal.asked++;
+	if (!replaces && !refusal.always) {
+		return false;
+	}
+	ca_problem(answer, refusal.status, refusal.type, refusal.detail);
 	return true;
 }
 
-static void replaces_is_dropped_where_it_is_refused(void **state)
+static enum err_code order_that_replaces(int status, const char *type, bool always)
 {
 	struct client client;
+	enum err_code code;
 
-	(void)state;
+	refusal.status = status;
+	refusal.type = type;
+	refusal.detail = "no";
+	refusal.always = always;
+	refusal.asked = 0;
 	client_init(&client);
 	client.ca.before = refuse_replaces;
 	client.ca.directory_meta = ",\"renewalInfo\":\"" CA "/ari\"";
 	assert_int_equal(do_directory(&client), ERR_NONE);
-	refuse_type = "alreadyReplaced";
-	assert_int_equal(do_order_with(&client, NULL, "cert.id"), ERR_NONE);
-	assert_null(strstr(client.ca.last_payload, "replaces"));
-	refuse_type = "rateLimited";
-	assert_int_equal(do_order_with(&client, NULL, "cert.id"), ERR_LIMIT);
+	code = do_order_with(&client, NULL, "cert.id");
 	client_settle(&client);
 	client_clear(&client);
+	return code;
+}
+
+/* RFC 9773 s.5, and Boulder's ways: once more without, whatever the refusal is for. */
+static void replaces_is_dropped_where_it_is_refused(void **state)
+{
+	static const struct {
+		int status;
+		const char *type;
+	} refusals[] = {
+		{ 409, "alreadyReplaced" },
+		{ 400, "malformed" },
+		{ 403, "unauthorized" },
+		{ 404, "malformed" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+		assert_int_equal(order_that_replaces(refusals[i].status, refusals[i].type, false),
+				 ERR_NONE);
+		assert_int_equal(refusal.asked, 2);
+	}
+	/* Once, and not for ever. */
+	assert_int_equal(order_that_replaces(403, "rejectedIdentifier", true), ERR_ACME);
+	assert_int_equal(refusal.asked, 2);
+}
+
+static void replaces_stays_where_it_is_not_to_blame(void **state)
+{
+	struct client client;
+
+	(void)state;
+	/* A limit: the second order would meet it as well. */
+	assert_int_equal(order_that_replaces(429, "rateLimited", false), ERR_LIMIT);
+	assert_int_equal(refusal.asked, 1);
+	/* A nonce is none of its business: the same is sent again. */
+	assert_int_equal(order_that_replaces(400, "badNonce", false), ERR_PROTOCOL);
+	assert_int_equal(refusal.asked, ACME_BAD_NONCE_MAX + 1);
 
 	/* Not sent at all to a CA without renewal information. */
 	client_init(&client);
 	client.ca.before = refuse_replaces;
+	refusal.asked = 0;
+	refusal.always = false;
 	assert_int_equal(do_directory(&client), ERR_NONE);
 	assert_int_equal(do_order_with(&client, NULL, "cert.id"), ERR_NONE);
+	assert_int_equal(refusal.asked, 1);
 	client_settle(&client);
 	client_clear(&client);
 }
@@ -262,6 +338,7 @@ int main(void)
 		cmocka_unit_test(an_account_may_be_there_or_be_dead),
 		cmocka_unit_test(a_profile_must_be_offered),
 		cmocka_unit_test(replaces_is_dropped_where_it_is_refused),
+		cmocka_unit_test(replaces_stays_where_it_is_not_to_blame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,8 +34,10 @@ struct ca_request {
 struct ca {
 	struct fake fake;
 	EVP_PKEY *account_key;
-	const char *wanted_alg;
-	struct strlist nonces; /* given and not used yet */
+	EVP_PKEY *other_key; /* NULL: none; of requests with its jwk */
+	char *other_jwk;
+	bool other_has_account; /* the account is that key's */
+	struct strlist nonces;  /* given and not used yet */
 	unsigned nonces_given, heads, requests, bad_nonces;
 	char wrong[256]; /* the first rule that a request broke */
 
@@ -111,7 +113,7 @@ static inline char *ca_decode(const char *text)
 	return out;
 }
 
-static inline bool ca_signed(const struct ca *ca, const struct json *jws)
+static inline bool ca_signed(EVP_PKEY *key, const struct json *jws)
 {
 	char *data = xasprintf("%s.%s", json_str(jws, "protected"), json_str(jws, "payload"));
 	const char *text = json_str(jws, "signature");
@@ -126,8 +128,7 @@ static inline bool ca_signed(const struct ca *ca, const struct json *jws)
 
 	ECDSA_SIG_set0(signature, BN_bin2bn(raw, 32, NULL), BN_bin2bn(raw + 32, 32, NULL));
 	len = (size_t)i2d_ECDSA_SIG(signature, &end);
-	good = good &&
-	       EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, ca->account_key) == 1 &&
+	good = good && EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
 	       EVP_DigestVerify(context, der, len, (uint8_t *)data, strlen(data)) == 1;
 	EVP_MD_CTX_free(context);
 	ECDSA_SIG_free(signature);
@@ -146,6 +147,22 @@ static inline bool ca_nonce_used(struct ca *ca, const char *nonce)
 		}
 	}
 	return false;
+}
+
+/* RFC 8555 s.6.2: "jwk" where there is no account to name. */
+static inline bool ca_wants_jwk(const struct ca_request *request)
+{
+	return ca_is(request, "/new-acct") || (ca_is(request, "/revoke") && !request->kid);
+}
+
+/* Whose key the request names. */
+static inline EVP_PKEY *ca_signer(const struct ca *ca, const struct ca_request *request)
+{
+	char *jwk = request->jwk ? json_dump(request->jwk) : NULL;
+	bool other = jwk ? ca->other_jwk && strcmp(jwk, ca->other_jwk) == 0 : ca->other_has_account;
+
+	free(jwk);
+	return other ? ca->other_key : ca->account_key;
 }
 
 /* RFC 8555 s.6.2-6.5; false: badNonce was answered. */
@@ -170,9 +187,9 @@ static inline bool ca_check(struct ca *ca, struct ca_request *request, const str
 		ca_wrong(ca, "url is not the request's");
 	} else if (!type || strcmp(type, "application/jose+json") != 0) {
 		ca_wrong(ca, "content type");
-	} else if (!ca_signed(ca, jws)) {
+	} else if (!ca_signed(ca_signer(ca, request), jws)) {
 		ca_wrong(ca, "signature");
-	} else if (ca_is(request, "/new-acct") ? !request->jwk : !request->kid) {
+	} else if (ca_wants_jwk(request) ? !request->jwk : !request->kid) {
 		ca_wrong(ca, "jwk or kid");
 	} else if (request->kid && strcmp(request->kid, CA_ACCOUNT) != 0) {
 		ca_wrong(ca, "kid is not the account's URL");
@@ -427,20 +444,36 @@ static inline void ca_serve(struct fake *fake, const struct asked *asked, struct
 	}
 }
 
-static inline void ca_init(struct ca *ca, const struct key *key)
+static inline EVP_PKEY *ca_pkey(const struct key *key)
 {
 	struct buf pem;
+	EVP_PKEY *pkey;
 	BIO *bio;
 
+	key_format_pem(key, &pem);
+	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
+	pkey = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	assert_non_null(pkey);
+	BIO_free(bio);
+	buf_wipe(&pem);
+	return pkey;
+}
+
+static inline void ca_init(struct ca *ca, const struct key *key)
+{
 	memset(ca, 0, sizeof(*ca));
 	fake_init(&ca->fake, ca_serve);
 	ca->validate_us = 10000;
-	key_format_pem(key, &pem);
-	bio = BIO_new_mem_buf(pem.data, (int)pem.len);
-	ca->account_key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-	assert_non_null(ca->account_key);
-	BIO_free(bio);
-	buf_wipe(&pem);
+	ca->account_key = ca_pkey(key);
+}
+
+/* Requests may be by that key as well. */
+static inline void ca_know(struct ca *ca, const struct key *key)
+{
+	EVP_PKEY_free(ca->other_key);
+	free(ca->other_jwk);
+	ca->other_key = ca_pkey(key);
+	ca->other_jwk = key_jwk(key);
 }
 
 /* Nothing is under way any more, and no rule was broken. */
@@ -452,6 +485,8 @@ static inline void ca_clear(struct ca *ca)
 	assert_false(ca->fake.broke_a_rule);
 	assert_string_equal(ca->wrong, "");
 	EVP_PKEY_free(ca->account_key);
+	EVP_PKEY_free(ca->other_key);
+	free(ca->other_jwk);
 	strlist_clear(&ca->nonces);
 	strlist_clear(&ca->names);
 	free(ca->last_payload);

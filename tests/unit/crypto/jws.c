@@ -85,7 +85,8 @@ static void hs256_is_rfc7515_a1(void **state)
 	(void)state;
 	assert_true(
 		base64url_decode(secret_text, strlen(secret_text), secret, sizeof(secret), &len));
-	jws = jws_sign_hmac(secret, len, "{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}", payload);
+	jws = jws_sign_hmac(MAC_SHA256, secret, len, "{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}",
+			    payload);
 	expected = xasprintf("{\"protected\":\"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9\","
 			     "\"payload\":\"%s\",\"signature\":"
 			     "\"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk\"}",
@@ -93,6 +94,42 @@ static void hs256_is_rfc7515_a1(void **state)
 	assert_string_equal(jws, expected);
 	free(expected);
 	free(jws);
+}
+
+/* As a CA verifies them, by OpenSSL. */
+static void macs_go_by_their_names(void **state)
+{
+	static const struct {
+		const char *name, *digest;
+		enum mac_alg alg;
+		size_t len;
+	} rows[] = { { "HS256", "SHA256", MAC_SHA256, 32 },
+		     { "HS384", "SHA384", MAC_SHA384, 48 },
+		     { "HS512", "SHA512", MAC_SHA512, 64 } };
+	enum mac_alg alg = MAC_SHA1;
+
+	(void)state;
+	assert_false(jws_mac_parse("HS1", &alg));
+	assert_false(jws_mac_parse("none", &alg));
+	assert_false(jws_mac_parse("", &alg));
+	assert_false(jws_mac_parse("ES256", &alg));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint8_t mac[64];
+		size_t mac_size = 0;
+		char *jws;
+		struct parts parts;
+
+		assert_true(jws_mac_parse(rows[i].name, &alg));
+		assert_int_equal(alg, rows[i].alg);
+		jws = jws_sign_hmac(alg, (const uint8_t *)"secret", 6, "{}", payload);
+		take_apart(jws, &parts);
+		assert_non_null(EVP_Q_mac(NULL, "HMAC", NULL, rows[i].digest, NULL, "secret", 6,
+					  (const uint8_t *)parts.input, strlen(parts.input), mac,
+					  sizeof(mac), &mac_size));
+		assert_int_equal(parts.signature_len, rows[i].len);
+		assert_memory_equal(parts.signature, mac, rows[i].len);
+		free(jws);
+	}
 }
 
 static void rs256_is_rfc7515_a2(void **state)
@@ -184,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		quiet_test(hs256_is_rfc7515_a1),
+		quiet_test(macs_go_by_their_names),
 		quiet_test(rs256_is_rfc7515_a2),
 		quiet_test(ecdsa_signatures_verify),
 		quiet_test(ecdsa_signatures_keep_their_leading_zeros),
