@@ -7,14 +7,13 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define CERTS "certs"
 #define LOCK_FILE "lock"
 
 enum err_code lineage_open(const char *state, const char *name, struct lineage **out,
 			   struct err *err)
 {
 	struct lineage *lineage = NULL;
-	char *certs = path_join(state, CERTS);
+	char *certs = path_join(state, LINEAGE_CERTS);
 	char *folder = path_join(certs, name);
 	char *real = NULL;
 	enum err_code code = store_name_check("certificate", name, err);
@@ -79,7 +78,7 @@ const char *lineage_folder(const struct lineage *lineage)
 
 char *lineage_stamp(const char *state, const char *name)
 {
-	char *path = xasprintf("%s/" CERTS "/%s/current", state, name);
+	char *path = xasprintf("%s/" LINEAGE_CERTS "/%s/current", state, name);
 	char target[64];
 	struct stat st;
 	ssize_t len = readlink(path, target, sizeof(target) - 1);
@@ -133,7 +132,7 @@ static void add_names(DIR *dir, struct strlist *out)
 
 enum err_code lineage_names(const char *state, struct strlist *out, struct err *err)
 {
-	char *certs = path_join(state, CERTS);
+	char *certs = path_join(state, LINEAGE_CERTS);
 	DIR *dir = opendir(certs);
 	size_t before = out->count;
 	enum err_code code = ERR_NONE;

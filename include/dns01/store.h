@@ -325,7 +325,8 @@ enum err_code lineage_save_failure(struct lineage *lineage, const struct err *fa
 				   struct err *err) MUST_CHECK;
 bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t *at_s);
 void lineage_drop_failure(struct lineage *lineage);
-/* Removes the lineage with its keys; refuses while another process holds its lock. */
+/* Removes the lineage with its keys. ERR_NOT_FOUND; ERR_BUSY while another process is at work on
+ * it. What renewals.db has of it stays. */
 enum err_code lineage_remove(const char *state, const char *name, struct err *err) MUST_CHECK;
 /* Names of all lineages, sorted. */
 enum err_code lineage_names(const char *state, struct strlist *out, struct err *err) MUST_CHECK;
