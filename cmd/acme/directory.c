@@ -3,6 +3,8 @@
  */
 #include "dns01/acme.h"
 
+#include <strings.h>
+
 #include "acme_internal.h"
 
 #define PROFILES_MAX 64
@@ -89,6 +91,41 @@ static void parse_meta(struct acme *acme, const struct json *meta)
 	}
 }
 
+static bool same_host(const char *a, const char *b)
+{
+	char *host_a = acme_url_host(a);
+	char *host_b = acme_url_host(b);
+	bool same = strcasecmp(host_a, host_b) == 0;
+
+	free(host_a);
+	free(host_b);
+	return same;
+}
+
+/*
+ * An account lives where it was made. Where the directory, read from its old place, now sends
+ * its orders to a host that is neither, the CA has moved, or it is not the CA that speaks.
+ */
+static enum err_code check_place(const struct acme *acme, struct err *err)
+{
+	const char *new_order = acme->directory.new_order;
+	enum err_code code = ERR_NONE;
+	char *there;
+
+	if (!acme->account_url || same_host(new_order, acme->account_url) ||
+	    same_host(new_order, acme->directory_url)) {
+		return ERR_NONE;
+	}
+	there = acme_url_host(new_order);
+	code = err_set(err, ERR_PROTOCOL, acme->host,
+		       "the CA's directory sends orders to %s, and the account was made at %s: "
+		       "nothing is sent there. If the CA has moved, give its new directory an "
+		       "account of its own",
+		       there, acme->account_url);
+	free(there);
+	return code;
+}
+
 /* Unknown members are ignored: Boulder adds a random one on purpose. */
 static enum err_code directory_parse(struct acme *acme, const struct json *json, struct err *err)
 {
@@ -112,8 +149,8 @@ static enum err_code directory_parse(struct acme *acme, const struct json *json,
 		*(const char **)((char *)&acme->directory + row->offset) = keep(acme, url);
 	}
 	parse_meta(acme, json_get(json, "meta"));
-	acme->directory_known = true;
-	return ERR_NONE;
+	acme->directory_known = check_place(acme, err) == ERR_NONE;
+	return acme->directory_known ? ERR_NONE : err->code;
 }
 
 static void on_directory(void *arg, const struct err *err, const struct acme_reply *reply)

@@ -6,6 +6,7 @@
 
 #define EAB_SECRET_MAX 512
 #define EAB_FILE_MAX 4096
+#define UNTAKEN_S 600 /* a new key that the CA has not taken after that is given up */
 
 static enum err_code eab_load(const struct conf_account *account, uint8_t *secret, size_t *len,
 			      struct err *err)
@@ -36,6 +37,7 @@ struct acme_call *account_register_start(struct acme *acme, const struct conf_ac
 		.contact = &account->contact,
 		.agree_tos = account->agree_tos,
 		.eab_kid = account->eab_kid,
+		.eab_alg = account->eab_alg,
 		.eab_secret = secret,
 	};
 	struct acme_call *call = NULL;
@@ -98,4 +100,24 @@ enum err_code account_open(const char *state, const struct conf_account *account
 	}
 	*out = record;
 	return ERR_NONE;
+}
+
+enum err_code account_settle(struct acme *acme, struct account_record *record,
+			     const struct err *answer, int64_t now_s, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+
+	if (!answer) {
+		code = account_take_next(record, err);
+		acme_use_key(acme, record->key);
+	} else if (answer->code != ERR_NOT_FOUND) {
+		*err = *answer;
+		code = answer->code;
+	} else if (now_s >= record->next_at + UNTAKEN_S) {
+		log_warn("%s: the CA has not taken the account's new key, which is given up",
+			 record->url);
+		code = account_drop_next(record, err);
+	}
+	/* Else the request may still be on its way: the old key is used, both stay. */
+	return code;
 }

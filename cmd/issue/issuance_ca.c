@@ -53,17 +53,43 @@ static bool registered_anew(struct issuance *issuance, const struct err *err)
 	return true;
 }
 
+static void account_known(struct issuance *issuance)
+{
+	if (issuance->account->url) {
+		issuance_enter(issuance, ISSUE_ORDER, NULL);
+	} else {
+		register_account(issuance);
+	}
+}
+
+/* A change of the account's key was cut off: now it is known which of the two counts. */
+static void on_key(void *arg, const struct err *err)
+{
+	struct issuance *issuance = arg;
+	struct err failed;
+
+	issuance->call = NULL;
+	if (account_settle(issuance->acme, issuance->account, err,
+			   world_wall_s(issuance->args.world), &failed) != ERR_NONE) {
+		issuance_fail(issuance, &failed);
+		return;
+	}
+	account_known(issuance);
+}
+
 static void on_directory(void *arg, const struct err *err)
 {
 	struct issuance *issuance = arg;
+	struct account_record *account = issuance->account;
 
 	issuance->call = NULL;
 	if (err) {
 		issuance_fail(issuance, err);
-	} else if (issuance->account->url) {
-		issuance_enter(issuance, ISSUE_ORDER, NULL);
+	} else if (account->next && account->url) {
+		issuance->call =
+			acme_account_key_start(issuance->acme, account->next, on_key, issuance);
 	} else {
-		register_account(issuance);
+		account_known(issuance);
 	}
 }
 

@@ -1,12 +1,11 @@
 #include "dns01/store.h"
 
+#include "account_internal.h"
 #include "dns01/json.h"
 #include "folder.h"
 
 #include <errno.h>
 
-#define ACCOUNTS "accounts"
-#define KEY_FILE "account.key"
 #define FACTS_FILE "account.json"
 #define FACTS_MAX (64 * 1024)
 #define OTHER_KEY "another key is there already"
@@ -48,8 +47,8 @@ out:
 enum err_code account_load(const char *state, const char *name, struct account_record **out,
 			   struct err *err)
 {
-	char *folder = xasprintf("%s/" ACCOUNTS "/%s", state, name);
-	char *path = path_join(folder, KEY_FILE);
+	char *folder = xasprintf("%s/" ACCOUNT_FOLDERS "/%s", state, name);
+	char *path = path_join(folder, ACCOUNT_KEY_FILE);
 	struct account_record *record = xcalloc(1, sizeof(*record));
 	enum err_code code = store_name_check("account", name, err);
 
@@ -61,6 +60,9 @@ enum err_code account_load(const char *state, const char *name, struct account_r
 	}
 	if (code == ERR_NONE) {
 		code = load_facts(folder, record, err);
+	}
+	if (code == ERR_NONE) {
+		code = account_load_next(folder, record, err);
 	}
 	if (code == ERR_NONE) {
 		*out = record;
@@ -114,7 +116,7 @@ static enum err_code put_first(const char *fresh, const char *path, struct err *
 
 static enum err_code save_key(const char *folder, const struct key *key, struct err *err)
 {
-	char *path = path_join(folder, KEY_FILE);
+	char *path = path_join(folder, ACCOUNT_KEY_FILE);
 	char *fresh = NULL;
 	char thumbprint[THUMBPRINT_LEN];
 	struct buf pem = BUF_INIT(KEY_PEM_MAX);
@@ -144,7 +146,7 @@ out:
 /* Before the facts are written: the URL of one key must never stand beside another. */
 static enum err_code check_key(const char *folder, const struct key *key, struct err *err)
 {
-	char *path = path_join(folder, KEY_FILE);
+	char *path = path_join(folder, ACCOUNT_KEY_FILE);
 	enum err_code code = ERR_NONE;
 
 	if (access(path, F_OK) == 0 && !key_is_there(path, key)) {
@@ -158,7 +160,7 @@ static enum err_code check_key(const char *folder, const struct key *key, struct
 enum err_code account_save(const char *state, const char *name, const struct account_record *record,
 			   struct err *err)
 {
-	char *accounts = path_join(state, ACCOUNTS);
+	char *accounts = path_join(state, ACCOUNT_FOLDERS);
 	char *folder = path_join(accounts, name);
 	enum err_code code = store_name_check("account", name, err);
 
@@ -188,6 +190,9 @@ void account_record_free(struct account_record *record)
 		free(record->directory);
 		free(record->url);
 		key_free(record->key);
+		key_free(record->next);
+		lock_release(record->lock);
+		free(record->folder);
 		free(record);
 	}
 }

@@ -152,6 +152,14 @@ void renewal_take_window(struct renewal *row, const struct acme_renewal_info *in
 void renewal_take_silence(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw);
 void renewal_take_failure(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw);
 
+/*
+ * record->next was there, and acme_account_key_start(acme, record->next, ...) gave answer (NULL:
+ * it is the account's): the key that counts is the one of record, acme and the disk afterwards.
+ * Fails where the CA could not say; then both keys stay.
+ */
+enum err_code account_settle(struct acme *acme, struct account_record *record,
+			     const struct err *answer, int64_t now_s, struct err *err) MUST_CHECK;
+
 /* ---- probe: the pipeline without a CA --------------------------------------- */
 
 struct probe_args {

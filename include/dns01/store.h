@@ -5,7 +5,7 @@
  * The state folder:
  *   journal.db            every TXT value of ours that may be in DNS
  *   holders zones.lock    bytes that living processes hold locked
- *   accounts/NAME/        account.key account.json
+ *   accounts/NAME/        account.key account.json; next.key and lock while its key changes
  *   renewals.db           what renewal remembers
  *   certs/NAME/           current -> vNNNN/ {privkey,cert,chain,fullchain}.pem lineage.conf
  *                         lineage.conf -> current/lineage.conf
@@ -262,6 +262,13 @@ struct account_record {
 	char *directory; /* URL of the CA */
 	char *url;       /* the kid; NULL until registered */
 	struct key *key;
+	/* A change of keys is not over: the CA has to be asked whether the account is this one's,
+	 * then account_take_next() or account_drop_next(). NULL: there is none, or another process
+	 * is at it. With it the record holds the account's lock, and knows its folder. */
+	struct key *next;
+	int64_t next_at; /* Unix time, s: when it was written */
+	struct lock *lock;
+	char *folder;
 };
 
 /* ERR_NOT_FOUND: no such account yet. Gives for account_record_free. */
@@ -273,6 +280,15 @@ enum err_code account_load(const char *state, const char *name, struct account_r
 enum err_code account_save(const char *state, const char *name, const struct account_record *record,
 			   struct err *err) MUST_CHECK;
 void account_record_free(struct account_record *record);
+/* Before the CA is asked to change keys: the new one beside the old one, synced; it is record->next
+ * then (takes key, also on failure). ERR_EXISTS: record has one. ERR_BUSY: another process changes
+ * the keys of this account. */
+enum err_code account_save_next(const char *state, const char *name, struct account_record *record,
+				struct key *key, struct err *err) MUST_CHECK;
+/* The CA took the new key: in one step it is the account's. Ends the lock. */
+enum err_code account_take_next(struct account_record *record, struct err *err) MUST_CHECK;
+/* The CA has not taken it, and will not. Ends the lock. */
+enum err_code account_drop_next(struct account_record *record, struct err *err) MUST_CHECK;
 /* A name for an account known only by its directory URL: its host and a digest. Gives. */
 char *account_name_for(const char *directory);
 

@@ -34,7 +34,8 @@ static struct err error_of_lie(void)
 
 	client_init(&client);
 	client.ca.after = tell_lie;
-	client.ca.directory_meta = ",\"renewalInfo\":\"" CA "/ari\"";
+	client.ca.directory_meta = ",\"renewalInfo\":\"" CA "/ari\",\"revokeCert\":\"" CA
+				   "/revoke\",\"keyChange\":\"" CA "/key\"";
 	if (do_begin(&client, "*.a.test b.test") != ERR_NONE || do_rest(&client) != ERR_NONE) {
 		err = client.outcome.err;
 	}
@@ -68,6 +69,8 @@ static void every_url_must_be_https(void **state)
 		{ "/dir", "newAccount", "\"https://ca.test/new-acct\"" },
 		{ "/dir", "newOrder", "\"https://ca.test/new-order\"" },
 		{ "/dir", "renewalInfo", "\"https://ca.test/ari\"" },
+		{ "/dir", "revokeCert", "\"https://ca.test/revoke\"" },
+		{ "/dir", "keyChange", "\"https://ca.test/key\"" },
 		{ "/new-order", "authorizations", "\"https://ca.test/authz/0\"" },
 		{ "/new-order", "finalize", "\"https://ca.test/finalize/1\"" },
 		{ "/authz/0", "url", "\"https://ca.test/chall/0\"" },
@@ -139,6 +142,46 @@ static void the_operators_own_directory_must_be_https(void **state)
 	assert_says(&client.outcome.err, "must be an https URL");
 	assert_int_equal(client.ca.requests, 0);
 	client_clear(&client);
+}
+
+/* The directory changes from one renewal to the next, or from one request to the next. */
+static void a_directory_may_not_lead_elsewhere(void **state)
+{
+	struct client client;
+	struct strlist names = { 0 };
+
+	(void)state;
+	client_init(&client);
+	strlist_add(&names, "a.test");
+	assert_int_equal(do_directory(&client), ERR_NONE);
+	lie.path = "/dir";
+	lie.from = "\"https://ca.test/new-order\"";
+	lie.to = "\"https://evil.test/new-order\"";
+	client.ca.after = tell_lie;
+	assert_int_equal(do_directory(&client), ERR_PROTOCOL);
+	assert_says(&client.outcome.err,
+		    "sends orders to evil.test, and the account was made at " CA_ACCOUNT);
+	/* Nothing is sent by what it said. */
+	assert_int_equal(do_order(&client, &names), ERR_INTERNAL);
+	client_settle(&client);
+	/* A page of another kind in its place. */
+	lie.from = "\"newOrder\"";
+	lie.to = "\"neworder\"";
+	assert_int_equal(do_directory(&client), ERR_PROTOCOL);
+	assert_says(&client.outcome.err, "lacks the URL \"newOrder\"");
+	/* Where the account is, or where the directory is, is no other place. */
+	acme_free(client.acme);
+	client.acme = client_acme(&client, "https://accounts.test/1");
+	client.ca.after = NULL;
+	assert_int_equal(do_directory(&client), ERR_NONE);
+	client.ca.after = tell_lie;
+	lie.from = "\"https://ca.test/new-order\"";
+	lie.to = "\"https://Accounts.test/new-order\"";
+	assert_int_equal(do_directory(&client), ERR_NONE);
+	client_settle(&client);
+	strlist_clear(&names);
+	client_clear(&client);
+	memset(&lie, 0, sizeof(lie));
 }
 
 static void tokens_are_base64url_and_short(void **state)
@@ -327,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_location_must_be_https_too),
 		cmocka_unit_test(a_url_has_a_maximum),
 		cmocka_unit_test(the_operators_own_directory_must_be_https),
+		cmocka_unit_test(a_directory_may_not_lead_elsewhere),
 		cmocka_unit_test(tokens_are_base64url_and_short),
 		cmocka_unit_test(statuses_must_be_known),
 		cmocka_unit_test(only_our_names_are_accepted),
