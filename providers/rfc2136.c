@@ -269,8 +269,8 @@ static void plan_ranges(struct apply *apply)
 	free(all);
 }
 
-/* Where the value is not shown though the server said NOERROR (RFC 2136 s.3.4.2.2). */
-static void mark_not_shown(const struct read_back *read_back, const struct dns_msg *msg)
+/* NOERROR may hide that the record was ignored (RFC 2136 s.3.4.2.2). */
+static void take_shown(const struct read_back *read_back, const struct dns_msg *msg)
 {
 	struct apply *apply = read_back->apply;
 	const char *owner = read_back->owner;
@@ -281,6 +281,9 @@ static void mark_not_shown(const struct read_back *read_back, const struct dns_m
 		const size_t index = read_back->changes[i];
 
 		if (dns_msg_has_txt(msg, owner, apply->batch->changes[index].value)) {
+			if (apply->batch->shown) {
+				apply->batch->shown[index] = true;
+			}
 			continue;
 		}
 		addr_format(server, &apply->primary->server, DNS_PORT);
@@ -300,7 +303,7 @@ static void on_read_back(void *arg, const struct err *err, const struct dns_msg 
 
 	read_back->call = NULL;
 	if (msg && (msg->rcode == DNS_NOERROR || msg->rcode == DNS_NXDOMAIN)) {
-		mark_not_shown(read_back, msg);
+		take_shown(read_back, msg);
 	} else {
 		/* A primary that answers no questions is not asked again: the watch decides. */
 		log_info("%s: the update server does not answer questions: %s", read_back->owner,

@@ -16,6 +16,8 @@
 #define SWEEP_AGAIN_US ((int64_t)60 * 1000000) /* after a failure */
 #define STOP_US ((int64_t)10 * 1000000)
 #define STOP_LOOK_US 5000
+/* A client that removes a value often asks for the next one at once: both go in one UPDATE. */
+#define LINGER_MS 20
 #define SECRET_FILE "broker.key"
 
 /* ---- eras ------------------------------------------------------------------------------- */
@@ -186,6 +188,7 @@ static void generation_open(struct generation *generation)
 		.journal = broker->journal,
 		.state = broker->args.state,
 		.pool = generation->pool,
+		.linger_ms = LINGER_MS,
 		.progress = on_progress,
 		.progress_arg = broker,
 	});

@@ -425,7 +425,9 @@ static void on_published(void *arg, const struct err *err)
 {
 	struct claim *claim = arg;
 	struct broker *broker = claim->broker;
-	struct publish_item item = { claim->route, claim->value };
+	struct publish_item item = { .route = claim->route,
+				     .value = claim->value,
+				     .shown_at = publish_shown_at(claim->publish, 0) };
 
 	if (err) {
 		fail(claim, err);
@@ -456,7 +458,7 @@ static void publish(struct claim *claim)
 {
 	struct broker *broker = claim->broker;
 	int64_t lease_s = claim->who->grant->lease_ms / 1000;
-	struct publish_item item = { claim->route, claim->value };
+	struct publish_item item = { .route = claim->route, .value = claim->value };
 
 	claim->expires_at = world_wall_s(broker->world) + lease_s;
 	arm_lease(claim, lease_s);

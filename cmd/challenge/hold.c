@@ -98,7 +98,11 @@ static struct publish_item *items_of(const struct hold *hold)
 	struct publish_item *items = xcalloc(hold->count + 1, sizeof(*items));
 
 	for (size_t i = 0; i < hold->count; i++) {
-		items[i] = (struct publish_item){ hold->values[i].route, hold->values[i].value };
+		items[i] = (struct publish_item){ .route = hold->values[i].route,
+						  .value = hold->values[i].value };
+		if (hold->publish) {
+			items[i].shown_at = publish_shown_at(hold->publish, i);
+		}
 	}
 	return items;
 }

@@ -2,7 +2,8 @@
  * lane: the group commit of one zone through one provider.
  *
  *   IDLE -> LOCKING (the zone's lock, tried from a timer) -> PLANNING (one synced
- *   transaction: the intent) -> APPLYING (the provider, in slices) -> IDLE
+ *     \      ^   transaction: the intent) -> APPLYING (the provider, in slices) -> IDLE
+ *      LINGERING (there are only values to let go, which nobody waits for)
  *
  * What is removed goes before what is added, so that an RRset near its limit has room. Rows
  * that a dead process left ride along in every batch.
@@ -11,13 +12,11 @@
 
 #define LOCK_WAIT_MAX_US ((int64_t)120 * 1000000)
 
-enum lane_state { LANE_IDLE, LANE_LOCKING, LANE_PLANNING, LANE_APPLYING };
+enum lane_state { LANE_IDLE, LANE_LINGERING, LANE_LOCKING, LANE_PLANNING, LANE_APPLYING };
 
 static const char *const lane_state_names[] = {
-	[LANE_IDLE] = "idle",
-	[LANE_LOCKING] = "locking",
-	[LANE_PLANNING] = "planning",
-	[LANE_APPLYING] = "applying",
+	[LANE_IDLE] = "idle",         [LANE_LINGERING] = "lingering", [LANE_LOCKING] = "locking",
+	[LANE_PLANNING] = "planning", [LANE_APPLYING] = "applying",
 };
 
 /* One record to change, with the row it stands for. */
@@ -32,8 +31,10 @@ struct lane {
 	struct publisher *publisher;
 	char *zone;
 	const struct provider_in_use *use;
+	struct addr server; /* that the provider asks; len 0: none is known */
 	enum lane_state state;
 	struct lane_job *queue, *queue_last; /* waits for the next batch */
+	size_t urgent;                       /* of the queue: those that do not linger */
 	struct lane_job *batch;              /* under way */
 	struct world_timer *timer;
 	struct lock *lock;
@@ -42,6 +43,7 @@ struct lane {
 	void *operation; /* the provider's */
 	struct lane_change *changes;
 	struct provider_change *batch_changes; /* beside changes, one to one */
+	bool *batch_shown;                     /* likewise */
 	size_t change_count;
 	size_t applied; /* changes that were answered */
 	struct provider_batch slice;
@@ -80,8 +82,10 @@ static void changes_clear(struct lane *lane)
 	}
 	free(lane->changes);
 	free(lane->batch_changes);
+	free(lane->batch_shown);
 	lane->changes = NULL;
 	lane->batch_changes = NULL;
+	lane->batch_shown = NULL;
 	lane->change_count = 0;
 	lane->applied = 0;
 }
@@ -110,10 +114,13 @@ static void batch_end(struct lane *lane, const struct err *err)
 	lane_kick(lane);
 }
 
-static void jobs_result(struct lane_job *jobs, const struct err *result)
+static void jobs_result(struct lane *lane, size_t index, const struct err *result)
 {
-	for (struct lane_job *job = jobs; job; job = job->twin) {
+	bool shown = lane->batch_shown[index] && lane->server.len > 0;
+
+	for (struct lane_job *job = lane->changes[index].jobs; job; job = job->twin) {
 		job_set_err(job, result);
+		job->shown_at = shown ? &lane->server : NULL;
 	}
 }
 
@@ -160,7 +167,7 @@ static void take_result(struct lane *lane, size_t index, const struct err *resul
 	struct journal_result settled = { .row_id = lane->changes[index].row_id };
 
 	if (change->publish) {
-		jobs_result(lane->changes[index].jobs, result);
+		jobs_result(lane, index, result);
 	}
 	if (result->code == ERR_NONE) {
 		settled.outcome = change->publish ? JOURNAL_PUT : JOURNAL_GONE;
@@ -217,6 +224,7 @@ static void apply_slice(struct lane *lane)
 		.zone = lane->zone,
 		.changes = lane->batch_changes + lane->applied,
 		.count = max > 0 && left > max ? max : left,
+		.shown = lane->batch_shown + lane->applied,
 	};
 	report_batch(lane);
 	lane->operation = lane->use->provider->apply_start(lane->use->instance, &lane->slice,
@@ -288,6 +296,7 @@ static void take_plan(struct lane *lane, const struct journal_planned *planned)
 
 	lane->changes = xcalloc(room, sizeof(*lane->changes));
 	lane->batch_changes = xcalloc(room, sizeof(*lane->batch_changes));
+	lane->batch_shown = xcalloc(room, sizeof(*lane->batch_shown));
 	for (size_t i = 0; i < planned->retract_count; i++) {
 		add_change(lane, &planned->retract[i], NULL);
 	}
@@ -329,6 +338,11 @@ static void on_planned(void *arg, const struct err *err, const struct journal_pl
 	apply_slice(lane);
 }
 
+static bool is_urgent(const struct lane *lane, const struct lane_job *job)
+{
+	return job->kind != JOB_LET_GO || lane->publisher->args.linger_ms == 0;
+}
+
 static void plan(struct lane *lane)
 {
 	struct journal_want *wants = xcalloc(JOURNAL_PLAN_MAX, sizeof(*wants));
@@ -352,6 +366,7 @@ static void plan(struct lane *lane)
 
 		lane->queue = job->next;
 		lane->queue_last = lane->queue ? lane->queue_last : NULL;
+		lane->urgent -= is_urgent(lane, job);
 		job->next = NULL;
 		*end = job;
 		end = &job->next;
@@ -400,20 +415,54 @@ static void on_lock_timer(void *arg)
 	}
 	lane->batch = lane->queue;
 	lane->queue = lane->queue_last = NULL;
+	lane->urgent = 0;
 	batch_end(lane, &err);
 }
 
-static void lane_kick(struct lane *lane)
+static void begin(struct lane *lane)
 {
-	if (lane->state != LANE_IDLE || !lane->queue) {
-		return;
-	}
 	set_state(lane, LANE_LOCKING);
 	lane->locking_since_us = world_mono_us(world_of(lane));
 	lane->timer = world_timer_start(world_of(lane), 0, on_lock_timer, lane);
 }
 
+static void on_lingered(void *arg)
+{
+	struct lane *lane = arg;
+
+	lane->timer = NULL;
+	begin(lane);
+}
+
+static void lane_kick(struct lane *lane)
+{
+	if ((lane->state != LANE_IDLE && lane->state != LANE_LINGERING) || !lane->queue) {
+		return;
+	}
+	if (lane->urgent > 0) {
+		world_timer_cancel(world_of(lane), lane->timer);
+		lane->timer = NULL;
+		begin(lane);
+	} else if (lane->state == LANE_IDLE) {
+		set_state(lane, LANE_LINGERING);
+		lane->timer =
+			world_timer_start(world_of(lane), lane->publisher->args.linger_ms * 1000,
+					  on_lingered, lane);
+	}
+}
+
 /* ---- lanes ----------------------------------------------------------------- */
+
+static void find_server(struct lane *lane)
+{
+	const struct provider *provider = lane->use->provider;
+	struct dns_source source;
+
+	if (provider->authority && provider->authority(lane->use->instance, &source)) {
+		lane->server = source.resolver[0];
+		free(source.resolver);
+	}
+}
 
 struct lane *lane_get(struct publisher *publisher, const char *zone,
 		      const struct provider_in_use *use)
@@ -429,6 +478,7 @@ struct lane *lane_get(struct publisher *publisher, const char *zone,
 	lane->publisher = publisher;
 	lane->zone = xstrdup(zone);
 	lane->use = use;
+	find_server(lane);
 	lane->next = publisher->lanes;
 	publisher->lanes = lane;
 	return lane;
@@ -443,6 +493,7 @@ void lane_queue(struct lane *lane, struct lane_job *job)
 		lane->queue = job;
 	}
 	lane->queue_last = job;
+	lane->urgent += is_urgent(lane, job);
 	job_set_err(job, NULL);
 	lane_kick(lane);
 }
@@ -455,6 +506,7 @@ bool lane_drop(struct lane *lane, struct lane_job *job)
 		if (*at == job) {
 			*at = job->next;
 			lane->queue_last = lane->queue_last == job ? before : lane->queue_last;
+			lane->urgent -= is_urgent(lane, job);
 			job->next = NULL;
 			return true;
 		}

@@ -25,8 +25,9 @@ struct lane_job {
 	const struct lease_spec *lease;
 	int64_t lease_id; /* given by JOB_WANT, used by JOB_LET_GO; 0: none */
 	int64_t row_id;
-	size_t removed;  /* records that went with its batch */
-	struct err *err; /* NULL: done; whoever has the job frees it */
+	size_t removed;              /* records that went with its batch */
+	const struct addr *shown_at; /* given by JOB_WANT: where it was read back, or NULL */
+	struct err *err;             /* NULL: done; whoever has the job frees it */
 	/* From the loop, once, with err set; may queue jobs, may not free the publisher. */
 	void (*done)(struct lane_job *job);
 	void *arg;

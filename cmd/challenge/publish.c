@@ -14,6 +14,7 @@ struct part {
 	struct lane *lane; /* NULL: its provider could not be opened */
 	struct lane_job job;
 	enum part_state state;
+	size_t item; /* its place among the items */
 	char *owner;
 	char *value;
 };
@@ -224,8 +225,10 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
 		const struct strlist *providers = &args->items[i].route->settings->providers;
 
 		for (size_t k = 0; k < providers->count; k++) {
-			part_init(&publish->parts[publish->count++], publish, &args->items[i],
-				  providers->item[k]);
+			struct part *part = &publish->parts[publish->count++];
+
+			part_init(part, publish, &args->items[i], providers->item[k]);
+			part->item = i;
 		}
 	}
 	/* None is sent when one cannot be: a half-published order helps nobody. */
@@ -268,6 +271,16 @@ struct publish *publish_adopt(struct publisher *publisher, const struct journal_
 		part->lane = lane_get(publisher, rows[i].zone, use);
 	}
 	return publish;
+}
+
+const struct addr *publish_shown_at(const struct publish *publish, size_t index)
+{
+	for (size_t i = 0; i < publish->count; i++) {
+		if (publish->parts[i].item == index && publish->parts[i].job.shown_at) {
+			return publish->parts[i].job.shown_at;
+		}
+	}
+	return NULL;
 }
 
 void publish_retract(struct publish *publish, publish_done *done, void *arg)

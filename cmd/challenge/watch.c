@@ -164,6 +164,7 @@ static void on_settled(void *arg)
 	struct watch_zone *zone = arg;
 
 	zone->settle = NULL;
+	zone->settling = true;
 	for (size_t i = 0; i < zone->server_count; i++) {
 		watch_server_begin(&zone->servers[i]);
 	}
@@ -245,6 +246,11 @@ static void add_item(struct watch *watch, const struct publish_item *item)
 		}
 		owner = &zone->owners[zone->owner_count++];
 		*owner = (struct watch_owner){ .name = xstrdup(item->route->owner) };
+		if (item->shown_at) {
+			owner->shown_at = *item->shown_at;
+		}
+	} else if (!item->shown_at || !addr_equal(item->shown_at, &owner->shown_at)) {
+		owner->shown_at.len = 0;
 	}
 	if (!strlist_has(&owner->values, item->value)) {
 		strlist_add(&owner->values, item->value);

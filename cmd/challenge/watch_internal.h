@@ -13,6 +13,7 @@ struct watch_zone;
 struct watch_owner {
 	char *name;
 	struct strlist values; /* empty: nobody waits for it any more */
+	struct addr shown_at;  /* where all of them were read back; len 0: nowhere */
 };
 
 struct watch_server;
@@ -43,6 +44,7 @@ struct watch_zone {
 	struct watch_server *servers;
 	size_t server_count;
 	unsigned rounds_left; /* full passes still wanted: 2 with settle */
+	bool settling;        /* the second pass */
 	struct world_timer *settle;
 	struct world_timer *deadline;
 	int64_t started_us;

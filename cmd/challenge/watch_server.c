@@ -96,6 +96,26 @@ static void turn_over(struct watch_server *server)
 	watch_zone_look(server->zone); /* last: it may end the watch's work */
 }
 
+/* Read back at this very address, which is not asked twice (but by `settle`). */
+static bool was_read_back(const struct watch_server *server, size_t owner)
+{
+	const struct addr *at = &server->zone->owners[owner].shown_at;
+
+	return !server->zone->settling && at->len > 0 && server->timeline->addr.len > 0 &&
+	       addr_equal(at, &server->timeline->addr);
+}
+
+/*
+ * The sentinel shows. Reading back is signed, and a key may choose a view of the zone; that the
+ * sentinel, which was read back too, shows to whoever asks says that it is this one.
+ */
+static void take_read_back(struct watch_server *server)
+{
+	for (size_t i = 0; i < server->zone->owner_count; i++) {
+		server->shown[i] = server->shown[i] || was_read_back(server, i);
+	}
+}
+
 static void ask_rest(struct watch_server *server)
 {
 	size_t unshown = 0;
@@ -169,6 +189,9 @@ static void on_answer(void *arg, const struct err *err, const struct dns_msg *ms
 	if (--server->left > 0) {
 		return;
 	}
+	if (sentinel && server->shown[question->owner] && was_read_back(server, question->owner)) {
+		take_read_back(server);
+	}
 	if (sentinel && server->shown[question->owner] &&
 	    first_unshown(server) < server->zone->owner_count && !server->timer) {
 		ask_rest(server);
@@ -206,6 +229,17 @@ static void ask_owner(struct watch_server *server, size_t owner, enum dns_transp
 				       on_answer, question);
 }
 
+/* The one that is polled, of those who are waited for. */
+static size_t sentinel_of(const struct watch_server *server)
+{
+	for (size_t i = 0; i < server->zone->owner_count; i++) {
+		if (was_read_back(server, i) && is_wanted(server, i)) {
+			return i;
+		}
+	}
+	return 0;
+}
+
 void watch_server_begin(struct watch_server *server)
 {
 	size_t owners = server->zone->owner_count;
@@ -226,7 +260,7 @@ void watch_server_begin(struct watch_server *server)
 	if (server->timeline->state == SERVER_SEEN) {
 		server->timeline->state = SERVER_WAITING;
 	}
-	ask_owner(server, 0, DNS_AUTO);
+	ask_owner(server, sentinel_of(server), DNS_AUTO);
 }
 
 void watch_server_drop(struct watch_server *server, size_t owner)

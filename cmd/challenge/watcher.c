@@ -187,7 +187,8 @@ struct watch_join *watch_join(struct watcher *watcher, const struct publish_item
 
 	join->group = group;
 	join->value = xstrdup(item->value);
-	join->item = (struct publish_item){ item->route, join->value };
+	join->item = *item;
+	join->item.value = join->value;
 	join->done = done;
 	join->arg = arg;
 	join->next = group->members;

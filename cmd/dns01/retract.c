@@ -53,7 +53,9 @@ static void apply(struct retract_run *run)
 		return;
 	}
 	run->change = (struct provider_change){ .owner = run->owner, .value = run->value };
-	run->batch = (struct provider_batch){ run->route->zone, &run->change, 1 };
+	run->batch = (struct provider_batch){ .zone = run->route->zone,
+					      .changes = &run->change,
+					      .count = 1 };
 	use->provider->apply_start(use->instance, &run->batch, on_applied, run);
 }
 

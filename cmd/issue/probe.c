@@ -132,7 +132,7 @@ static void on_watched(void *arg, const struct err *err)
 static void on_published(void *arg, const struct err *err)
 {
 	struct probe *probe = arg;
-	struct publish_item item = { probe->route, probe->value };
+	struct publish_item item = { .route = probe->route, .value = probe->value };
 
 	if (err) {
 		fail(probe, err);
@@ -154,7 +154,7 @@ static void on_published(void *arg, const struct err *err)
 static void on_route(void *arg, const struct err *err, const struct route *route)
 {
 	struct probe *probe = arg;
-	struct publish_item item = { route, probe->value };
+	struct publish_item item = { .route = route, .value = probe->value };
 
 	probe->routing = NULL;
 	if (err) {

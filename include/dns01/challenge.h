@@ -130,6 +130,9 @@ struct publisher_args {
 	struct journal *journal;
 	const char *state; /* folder, for the zones' locks */
 	struct provider_pool *pool;
+	/* How long a value that is let go may wait for a change of its zone that it can go with.
+	 * Whoever waits for the end of a retraction sets 0. */
+	int64_t linger_ms;
 	progress_fn *progress; /* may be NULL */
 	void *progress_arg;
 };
@@ -140,6 +143,8 @@ void publisher_free(struct publisher *publisher);
 struct publish_item {
 	const struct route *route; /* kept until retracted */
 	const char *value;         /* copied */
+	/* For a watch: the server that took it was asked for it and showed it; NULL: none was. */
+	const struct addr *shown_at;
 };
 
 struct publish_args {
@@ -163,6 +168,9 @@ struct publish *publish_start(struct publisher *publisher, const struct publish_
  * value. To be retracted or forgotten. */
 struct publish *publish_adopt(struct publisher *publisher, const struct journal_row *rows,
 			      size_t count);
+/* After done: where the value of items[index] was read back; NULL: nowhere. Borrowed from the
+ * publisher. */
+const struct addr *publish_shown_at(const struct publish *publish, size_t index);
 /*
  * Lets go of all; what nobody else holds leaves the DNS. Allowed at any time after
  * publish_start, once; a done of publish_start that is still due does not come. done

@@ -25,6 +25,9 @@ struct provider_batch {
 	const char *zone;
 	const struct provider_change *changes;
 	size_t count;
+	/* NULL, or one a change, all false: true is set where the server that authority() names
+	 * was asked after the change, and showed the value. */
+	bool *shown;
 };
 
 /*
