@@ -16,14 +16,11 @@ static const char *const prefixes[] = {
 	[LOG_ERROR_LEVEL] = "error: ",
 };
 
-static void PRINTF_LIKE(2, 0) log_line(enum log_level level, const char *fmt, va_list args)
+static void PRINTF_LIKE(2, 0) write_line(enum log_level level, const char *fmt, va_list args)
 {
 	char raw[LINE_MAX_LEN];
 	char line[LINE_MAX_LEN];
 
-	if (level < least) {
-		return;
-	}
 	if (vsnprintf(raw, sizeof(raw), fmt, args) < 0) {
 		return;
 	}
@@ -33,6 +30,14 @@ static void PRINTF_LIKE(2, 0) log_line(enum log_level level, const char *fmt, va
 		sink(sink_arg, level, line);
 	} else {
 		fprintf(stderr, "dns01: %s%s\n", prefixes[level], line);
+	}
+}
+
+/* Apart: what is not written shall not cost two cleared arrays. */
+static void PRINTF_LIKE(2, 0) log_line(enum log_level level, const char *fmt, va_list args)
+{
+	if (level >= least) {
+		write_line(level, fmt, args);
 	}
 }
 

@@ -24,38 +24,46 @@ static void on_audit_due(void *arg)
 	audit_flush(broker);
 }
 
+/* Most lines of a second say the same time. */
+static const char *now_text(struct broker *broker)
+{
+	int64_t now_s = world_wall_s(broker->world);
+
+	if (broker->audit_now_s != now_s || broker->audit_now[0] == '\0') {
+		time_format(broker->audit_now, now_s);
+		broker->audit_now_s = now_s;
+	}
+	return broker->audit_now;
+}
+
 void audit_write(struct broker *broker, const struct audit *line)
 {
-	struct json *object = json_object();
-	char now[32], until[32];
-	char *dumped;
+	struct buf *out = &broker->audit;
+	char until[32];
 
-	time_format(now, world_wall_s(broker->world));
-	json_set_str(object, "time", now);
-	json_set_str(object, "door", line->door);
-	json_set_str(object, "action", line->action);
-	json_set_str(object, "client", line->who ? line->who->grant->name : line->client);
-	json_set_str(object, "credential", line->who ? line->who->credential : NULL);
-	json_set_str(object, "from", line->who ? line->who->from_text : line->from);
-	json_set_str(object, "name", line->name);
-	json_set_str(object, "owner", line->owner);
-	json_set_str(object, "value", line->value);
-	json_set_str(object, "view", line->view);
-	json_set_str(object, "verdict", line->verdict);
-	json_set_str(object, "reason", line->reason);
-	json_set_str(object, "text", line->text);
-	if (line->lease_until > 0) {
-		time_format(until, line->lease_until);
-		json_set_str(object, "lease_until", until);
-	}
-	dumped = json_dump(object);
-	json_free(object);
-	if (broker->audit.len > AUDIT_FULL) {
+	if (out->len > AUDIT_FULL) {
 		audit_flush(broker);
 	}
-	buf_add_str(&broker->audit, dumped);
-	buf_add_str(&broker->audit, "\n");
-	free(dumped);
+	json_put_open(out, NULL, JSON_KIND_OBJECT);
+	json_put_str(out, "time", now_text(broker));
+	json_put_str(out, "door", line->door);
+	json_put_str(out, "action", line->action);
+	json_put_str(out, "client", line->who ? line->who->grant->name : line->client);
+	json_put_str(out, "credential", line->who ? line->who->credential : NULL);
+	json_put_str(out, "from", line->who ? line->who->from_text : line->from);
+	json_put_str(out, "name", line->name);
+	json_put_str(out, "owner", line->owner);
+	json_put_str(out, "value", line->value);
+	json_put_str(out, "view", line->view);
+	json_put_str(out, "verdict", line->verdict);
+	json_put_str(out, "reason", line->reason);
+	json_put_str(out, "text", line->text);
+	if (line->lease_until > 0) {
+		time_format(until, line->lease_until);
+		json_put_str(out, "lease_until", until);
+	}
+	json_put_close(out, JSON_KIND_OBJECT);
+	buf_add_str(out, "\n");
 	if (!broker->audit_due) {
 		broker->audit_due = world_timer_start(broker->world, 0, on_audit_due, broker);
 	}

@@ -12,6 +12,8 @@
 #include "internal.h"
 
 #define BATCH_MAX 200
+#define ANSWER_MAX (BATCH_MAX * (CLAIM_TEXT_MAX + 1) + 64)
+#define LIST_MAX (256 * 1024 * 1024)
 
 enum wait_for { WAIT_NO, WAIT_PUBLISHED, WAIT_VISIBLE };
 
@@ -20,8 +22,9 @@ struct part {
 	struct call *call;
 	struct claim *claim; /* NULL: it was refused, or has ended */
 	struct claim_watcher watcher;
-	struct json *answer; /* once it is settled, or has ended */
+	char *answer; /* JSON, once it is settled or has ended */
 	int status;
+	int64_t retry_after_s; /* 0: whenever the client likes */
 	enum policy_rule rule; /* why it was refused at once */
 };
 
@@ -40,70 +43,6 @@ struct call {
 	char *client;
 	struct call *prev, *next;
 };
-
-/* ---- a claim as JSON ------------------------------------------------------------ */
-
-static struct json *server_json(const struct timeline *timeline, int64_t started_us)
-{
-	struct json *object = json_object();
-	char address[ADDR_TEXT_MAX];
-
-	json_set_str(object, "server", timeline->server);
-	if (timeline->addr.len > 0) {
-		addr_format(address, &timeline->addr, DNS_PORT);
-		json_set_str(object, "address", address);
-	}
-	json_set_str(object, "state", server_state_name(timeline->state));
-	json_set_int(object, "questions", timeline->questions);
-	json_set_str(object, "said", timeline->said);
-	if (timeline->seen_us > 0) {
-		json_set_int(object, "seen_ms", (timeline->seen_us - started_us) / 1000);
-	}
-	return object;
-}
-
-static struct json *claim_json(const struct claim *claim)
-{
-	struct json *object = json_object();
-	struct json *servers;
-	const struct timeline *timeline;
-	char when[32];
-	size_t count;
-
-	json_set_str(object, "id", claim->id);
-	json_set_str(object, "client", claim->client);
-	json_set_str(object, "state", claim_state_name(claim->state));
-	json_set_str(object, "name", claim->name);
-	json_set_str(object, "owner", claim->owner);
-	json_set_str(object, "value", claim->value);
-	json_set_str(object, "view", claim->view);
-	json_set_str(object, "zone", claim->zone);
-	if (claim->expires_at > 0) {
-		time_format(when, claim->expires_at);
-		json_set_str(object, "expires_at", when);
-	}
-	if (claim->published_us > 0) {
-		json_set_int(object, "published_ms",
-			     (claim->published_us - claim->started_us) / 1000);
-	}
-	if (claim->visible_us > 0) {
-		json_set_int(object, "visible_ms", (claim->visible_us - claim->started_us) / 1000);
-	}
-	timeline = claim_timeline(claim, &count);
-	if (count > 0) {
-		servers = json_array();
-		for (size_t i = 0; i < count; i++) {
-			if (strcmp(timeline[i].zone, claim->zone) == 0) {
-				json_add(servers, server_json(&timeline[i], claim->started_us));
-			}
-		}
-		json_set(object, "servers", servers);
-	}
-	if (claim->err) {
-		json_set(object, "error", err_json(claim->rule, claim->err));
-	}
-	return object;
-}
 
 /* ---- calls ---------------------------------------------------------------------- */
 
@@ -131,7 +70,7 @@ static void call_free(struct call *call)
 		if (call->parts[i].claim) {
 			claim_unwatch(call->parts[i].claim, &call->parts[i].watcher);
 		}
-		json_free(call->parts[i].answer);
+		free(call->parts[i].answer);
 	}
 	world_timer_cancel(call->broker->world, call->patience);
 	world_timer_cancel(call->broker->world, call->answer_due);
@@ -148,30 +87,38 @@ static void call_free(struct call *call)
 	free(call);
 }
 
-static void add_reason(struct json *answer, enum err_code code, const char *text)
+/* Why an answer is none, where the claim itself does not say it. */
+static bool reason_of(const struct claim *claim, int status, struct err *out)
 {
-	struct err err;
-
-	err_set(&err, code, "", "%s", text);
-	json_set(answer, "error", err_json(POLICY_GRANTED, &err));
+	if (status == 409) {
+		err_set(out, ERR_CANCELED, "", "it was removed, or asked for again, meanwhile");
+		return true;
+	}
+	if (status == 504 && !claim->err) {
+		err_set(out, ERR_TIMEOUT, "",
+			"it was not there in time, and was withdrawn (the client's `wait` is how "
+			"long it may take)");
+		return true;
+	}
+	return false;
 }
 
 static void part_settle(struct part *part, int status)
 {
-	if (part->claim && !part->answer) {
-		part->answer = claim_json(part->claim);
+	struct claim *claim = part->claim;
+	struct err reason;
+	struct buf text = BUF_INIT(CLAIM_TEXT_MAX);
+
+	if (claim && !part->answer) {
+		bool told = reason_of(claim, status, &reason);
+
+		claim_put(&text, NULL, claim, told ? &reason : NULL);
+		part->retry_after_s = !told && claim->err ? claim->err->retry_after_s : 0;
+		part->answer = buf_detach(&text);
 		part->status = status;
-		if (status == 409) {
-			add_reason(part->answer, ERR_CANCELED,
-				   "it was removed, or asked for again, meanwhile");
-		} else if (status == 504 && !part->claim->err) {
-			add_reason(part->answer, ERR_TIMEOUT,
-				   "it was not there in time, and was withdrawn (the client's "
-				   "`wait` is how long it may take)");
-		}
 	}
-	if (part->claim) {
-		claim_unwatch(part->claim, &part->watcher);
+	if (claim) {
+		claim_unwatch(claim, &part->watcher);
 		part->claim = NULL;
 	}
 }
@@ -186,32 +133,21 @@ static void call_answer(struct call *call)
 {
 	struct broker *broker = call->broker;
 	struct world_exchange *exchange = call->exchange;
-	struct json *body, *list;
-	int64_t retry_after_s;
+	struct buf body = BUF_INIT(ANSWER_MAX);
+	int64_t retry_after_s = call->list ? 0 : call->parts[0].retry_after_s;
 	int status = 0;
 
+	if (call->list) {
+		buf_add_str(&body, "{\"challenges\":[");
+	}
 	for (size_t i = 0; i < call->count; i++) {
 		status = call->parts[i].status > status ? call->parts[i].status : status;
+		buf_add_str(&body, i > 0 ? "," : "");
+		buf_add_str(&body, call->parts[i].answer);
 	}
-	if (call->list) {
-		list = json_array();
-		for (size_t i = 0; i < call->count; i++) {
-			json_add(list, call->parts[i].answer);
-			call->parts[i].answer = NULL;
-		}
-		body = json_object();
-		json_set(body, "challenges", list);
-	} else {
-		body = call->parts[0].answer;
-		call->parts[0].answer = NULL;
-	}
-	retry_after_s = json_int(json_get(body, "error"), "retry_after_s", 0);
+	buf_add_str(&body, call->list ? "]}" : "");
 	call_free(call);
-	if (retry_after_s > 0) {
-		answer_later(broker, exchange, status, retry_after_s, body);
-	} else {
-		answer_json(broker, exchange, status, body);
-	}
+	answer_buf(broker, exchange, status, retry_after_s, &body);
 }
 
 static void on_answer_due(void *arg)
@@ -368,10 +304,15 @@ static enum err_code open_one(struct visit *visit, const struct json *asked, str
 
 static void refuse_part(struct part *part, const struct err *err)
 {
-	part->answer = json_object();
+	struct buf text = BUF_INIT(CLAIM_TEXT_MAX);
+
+	json_put_open(&text, NULL, JSON_KIND_OBJECT);
+	json_put_str(&text, "state", "failed");
+	err_put(&text, "error", part->rule, err);
+	json_put_close(&text, JSON_KIND_OBJECT);
+	part->answer = buf_detach(&text);
+	part->retry_after_s = err->retry_after_s;
 	part->status = status_of_err(part->rule, err);
-	json_set_str(part->answer, "state", "failed");
-	json_set(part->answer, "error", err_json(part->rule, err));
 }
 
 /* All of them; what is refused at once has its answer. */
@@ -449,19 +390,21 @@ static char *query_get(const struct visit *visit, const char *key)
 static void add_claim(void *arg, struct claim *claim)
 {
 	if (claim->state != CLAIM_LEAVING) {
-		json_add(arg, claim_json(claim));
+		claim_put(arg, NULL, claim, NULL);
 	}
 }
 
 static void list_challenges(struct visit *visit)
 {
-	struct json *body = json_object();
-	struct json *list = json_array();
+	struct buf body = BUF_INIT(LIST_MAX);
 
+	json_put_open(&body, NULL, JSON_KIND_OBJECT);
+	json_put_open(&body, "challenges", JSON_KIND_ARRAY);
 	claim_for_each(visit->broker, sees_all(visit->who) ? NULL : visit->who->grant->name,
-		       add_claim, list);
-	json_set(body, "challenges", list);
-	answer_json(visit->broker, visit->exchange, 200, body);
+		       add_claim, &body);
+	json_put_close(&body, JSON_KIND_ARRAY);
+	json_put_close(&body, JSON_KIND_OBJECT);
+	answer_buf(visit->broker, visit->exchange, 200, 0, &body);
 }
 
 static void not_found(struct visit *visit)
@@ -488,7 +431,10 @@ static void get_challenge(struct visit *visit, struct claim *claim)
 		return;
 	}
 	if (wait_for == WAIT_NO || claim->state == CLAIM_FAILED) {
-		answer_json(visit->broker, visit->exchange, 200, claim_json(claim));
+		struct buf body = BUF_INIT(CLAIM_TEXT_MAX);
+
+		claim_put(&body, NULL, claim, NULL);
+		answer_buf(visit->broker, visit->exchange, 200, 0, &body);
 		return;
 	}
 	call = call_new(visit, 1);
@@ -507,14 +453,13 @@ static void get_challenge(struct visit *visit, struct claim *claim)
 
 static void send_event(struct call *call, const struct claim *claim)
 {
-	struct json *object = claim_json(claim);
-	char *text = json_dump(object);
-	char *event = xasprintf("event: %s\ndata: %s\n\n", claim_state_name(claim->state), text);
+	struct buf event = BUF_INIT(CLAIM_TEXT_MAX);
 
-	call->broker->world->ops->exchange_part(call->exchange, event, strlen(event));
-	free(event);
-	free(text);
-	json_free(object);
+	buf_addf(&event, "event: %s\ndata: ", claim_state_name(claim->state));
+	claim_put(&event, NULL, claim, NULL);
+	buf_add_str(&event, "\n\n");
+	call->broker->world->ops->exchange_part(call->exchange, event.data, event.len);
+	buf_clear(&event);
 }
 
 static void on_events_over(void *arg)
@@ -574,10 +519,12 @@ static void get_events(struct visit *visit, struct claim *claim)
 
 static void answer_removed(struct visit *visit, size_t count)
 {
-	struct json *body = json_object();
+	struct buf body = BUF_INIT(CLAIM_TEXT_MAX);
 
-	json_set_int(body, "removed", (int64_t)count);
-	answer_json(visit->broker, visit->exchange, 200, body);
+	json_put_open(&body, NULL, JSON_KIND_OBJECT);
+	json_put_int(&body, "removed", (int64_t)count);
+	json_put_close(&body, JSON_KIND_OBJECT);
+	answer_buf(visit->broker, visit->exchange, 200, 0, &body);
 }
 
 /* values: separated by commas, or NULL. */
@@ -648,7 +595,7 @@ static void post_check(struct visit *visit, const struct json *body)
 		.view = view ? view : visit->who->grant->views.item[0],
 		.value = json_str(body, "value"),
 	};
-	struct json *answer;
+	struct buf answer = BUF_INIT(CLAIM_TEXT_MAX);
 	enum policy_rule rule;
 	char parsed[NAME_TEXT_MAX];
 	struct err err;
@@ -662,14 +609,15 @@ static void post_check(struct visit *visit, const struct json *body)
 	}
 	question.name = name_base(parsed);
 	rule = policy_judge(&client, &question, &err);
-	answer = json_object();
-	json_set_bool(answer, "granted", rule == POLICY_GRANTED);
-	json_set_str(answer, "name", question.name);
-	json_set_str(answer, "view", question.view);
+	json_put_open(&answer, NULL, JSON_KIND_OBJECT);
+	json_put_bool(&answer, "granted", rule == POLICY_GRANTED);
+	json_put_str(&answer, "name", question.name);
+	json_put_str(&answer, "view", question.view);
 	if (rule != POLICY_GRANTED) {
-		json_set(answer, "error", err_json(rule, &err));
+		err_put(&answer, "error", rule, &err);
 	}
-	answer_json(visit->broker, visit->exchange, 200, answer);
+	json_put_close(&answer, JSON_KIND_OBJECT);
+	answer_buf(visit->broker, visit->exchange, 200, 0, &answer);
 }
 
 /* ---- paths ---------------------------------------------------------------------- */
@@ -690,13 +638,10 @@ static void with_body(struct visit *visit, void (*serve)(struct visit *visit, co
 
 static void wrong_method(struct visit *visit)
 {
-	struct json *body = json_object();
-	struct json *error = json_object();
+	struct err err;
 
-	json_set_str(error, "code", "usage");
-	json_set_str(error, "text", "this path is not for that method");
-	json_set(body, "error", error);
-	answer_json(visit->broker, visit->exchange, 405, body);
+	err_set(&err, ERR_USAGE, "", "this path is not for that method");
+	answer_err_as(visit->broker, visit->exchange, 405, &err);
 }
 
 static void serve_one(struct visit *visit, const char *id)
@@ -760,11 +705,8 @@ bool door_api(struct visit *visit)
 		return false;
 	}
 	if (!visit_identify(visit, &err)) {
-		struct json *body = json_object();
-
 		audit_unknown(visit, "api", &err);
-		json_set(body, "error", err_json(POLICY_GRANTED, &err));
-		answer_json(visit->broker, visit->exchange, 401, body);
+		answer_err_as(visit->broker, visit->exchange, 401, &err);
 		return true;
 	}
 	serve_known(visit);

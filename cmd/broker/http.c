@@ -70,55 +70,51 @@ int status_of_err(enum policy_rule rule, const struct err *err)
 	}
 }
 
-struct json *err_json(enum policy_rule rule, const struct err *err)
+void answer_buf(struct broker *broker, struct world_exchange *exchange, int status,
+		int64_t retry_after_s, struct buf *body)
 {
-	struct json *object = json_object();
-	char *sentence = err_format(err);
-
-	json_set_str(object, "code", err_code_name(err->code));
-	json_set_str(object, "rule", rule != POLICY_GRANTED ? policy_rule_name(rule) : NULL);
-	json_set_str(object, "text", sentence);
-	if (err->retry_after_s > 0) {
-		json_set_int(object, "retry_after_s", err->retry_after_s);
-	}
-	free(sentence);
-	return object;
-}
-
-void answer_later(struct broker *broker, struct world_exchange *exchange, int status,
-		  int64_t retry_after_s, struct json *body)
-{
-	char *text = json_dump(body), retry[24];
+	char retry[24];
 	struct http_header headers[] = {
 		{ "Content-Type", "application/json" },
 		{ "Cache-Control", "no-store" },
 		{ "Retry-After", retry },
 	};
 
+	buf_add(body, "\n", 1);
 	snprintf(retry, sizeof(retry), "%lld", (long long)retry_after_s);
-	broker->world->ops->exchange_reply(exchange, &(struct http_answer_out){
-							     .status = status,
-							     .headers = headers,
-							     .header_count = ARRAY_LEN(headers),
-							     .body = text,
-							     .body_len = strlen(text),
-						     });
-	free(text);
-	json_free(body);
+	broker->world->ops->exchange_reply(exchange,
+					   &(struct http_answer_out){
+						   .status = status,
+						   .headers = headers,
+						   .header_count = ARRAY_LEN(headers) -
+								   (retry_after_s > 0 ? 0 : 1),
+						   .body = buf_str(body),
+						   .body_len = body->len,
+					   });
+	buf_clear(body);
+}
+
+static void answer_err_of(struct broker *broker, struct world_exchange *exchange, int status,
+			  enum policy_rule rule, const struct err *err)
+{
+	struct buf body = BUF_INIT(CLAIM_TEXT_MAX);
+
+	json_put_open(&body, NULL, JSON_KIND_OBJECT);
+	err_put(&body, "error", rule, err);
+	json_put_close(&body, JSON_KIND_OBJECT);
+	answer_buf(broker, exchange, status, err->retry_after_s, &body);
 }
 
 void answer_err(struct broker *broker, struct world_exchange *exchange, enum policy_rule rule,
 		const struct err *err)
 {
-	struct json *body = json_object();
-	int status = status_of_err(rule, err);
+	answer_err_of(broker, exchange, status_of_err(rule, err), rule, err);
+}
 
-	json_set(body, "error", err_json(rule, err));
-	if (err->retry_after_s > 0) {
-		answer_later(broker, exchange, status, err->retry_after_s, body);
-	} else {
-		answer_json(broker, exchange, status, body);
-	}
+void answer_err_as(struct broker *broker, struct world_exchange *exchange, int status,
+		   const struct err *err)
+{
+	answer_err_of(broker, exchange, status, POLICY_GRANTED, err);
 }
 
 /* ---- who asks --------------------------------------------------------------------------- */

@@ -107,6 +107,7 @@ enum claim_state {
 	CLAIM_STATE_COUNT
 };
 const char *claim_state_name(enum claim_state state);
+#define CLAIM_TEXT_MAX (256 * 1024)
 
 struct claim;
 /* state, or the timeline, changed. Last of all comes CLAIM_LEAVING or CLAIM_FAILED. */
@@ -197,6 +198,9 @@ void claim_for_each(struct broker *broker, const char *client, claim_each *each,
 void claim_values(struct broker *broker, const char *owner, const char *client,
 		  struct strlist *out);
 const struct timeline *claim_timeline(const struct claim *claim, size_t *count);
+/* As JSON, with reason for its error where the claim has none of its own. */
+void claim_put(struct buf *out, const char *key, const struct claim *claim,
+	       const struct err *reason);
 /* At the start: what earlier runs of the broker hold; rows of one claim. */
 void claim_recover(struct broker *broker, const struct journal_row *rows, size_t count);
 void claims_free(struct broker *broker); /* no traffic */
@@ -258,14 +262,17 @@ void answer_json(struct broker *broker, struct world_exchange *exchange, int sta
 		 struct json *body);
 void answer_text(struct broker *broker, struct world_exchange *exchange, int status,
 		 const char *type, const char *text);
-/* The same with Retry-After. */
-void answer_later(struct broker *broker, struct world_exchange *exchange, int status,
-		  int64_t retry_after_s, struct json *body);
+/* The same of JSON that is text already, with Retry-After unless that is 0; empties body. */
+void answer_buf(struct broker *broker, struct world_exchange *exchange, int status,
+		int64_t retry_after_s, struct buf *body);
 /* {"error": {...}} with the status that the error asks for. */
 void answer_err(struct broker *broker, struct world_exchange *exchange, enum policy_rule rule,
 		const struct err *err);
+/* With that status instead. */
+void answer_err_as(struct broker *broker, struct world_exchange *exchange, int status,
+		   const struct err *err);
 int status_of_err(enum policy_rule rule, const struct err *err);
-struct json *err_json(enum policy_rule rule, const struct err *err);
+void err_put(struct buf *out, const char *key, enum policy_rule rule, const struct err *err);
 /* Who may not be known leaves an audit line too. */
 void audit_unknown(const struct visit *visit, const char *door, const struct err *err);
 
@@ -347,7 +354,9 @@ struct broker {
 	uint8_t secret[SHA256_LEN]; /* accounts of acmedns are derived from it */
 	bool ready, stopping;
 	int audit_fd;
-	struct buf audit; /* lines of this turn */
+	struct buf audit;   /* lines of this turn */
+	char audit_now[32]; /* the time of its lines, as text */
+	int64_t audit_now_s;
 	struct world_timer *audit_due;
 	struct store_cache *cache;
 };

@@ -13,6 +13,9 @@
 struct json *json_of(json_t *value);
 json_t *json_in(const struct json *json);
 
+/* Gives a string value; what is not UTF-8 is shown as \xNN. */
+json_t *json_string_of(const char *text);
+
 /* Before the first value: jansson's memory is ours, so that it never is NULL. */
 void json_prepare(void);
 

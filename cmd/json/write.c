@@ -32,8 +32,7 @@ struct json *json_array_new(void)
 	return json_of((json_array)());
 }
 
-/* Gives a string value; what is not UTF-8 is shown as \xNN. */
-static json_t *string_of(const char *text)
+json_t *json_string_of(const char *text)
 {
 	json_t *value;
 	size_t size;
@@ -60,7 +59,7 @@ static void set(struct json *object, const char *key, json_t *value)
 void json_set_str(struct json *object, const char *key, const char *text)
 {
 	if (text) {
-		set(object, key, string_of(text));
+		set(object, key, json_string_of(text));
 	}
 }
 
@@ -91,7 +90,7 @@ void json_add(struct json *array, struct json *value)
 void json_add_str(struct json *array, const char *text)
 {
 	if (text) {
-		json_add(array, json_of(string_of(text)));
+		json_add(array, json_of(json_string_of(text)));
 	}
 }
 

@@ -56,4 +56,16 @@ void json_add_str(struct json *array, const char *text);
 char *json_dump(const struct json *value);   /* one line, keys in order of setting; gives */
 char *json_pretty(const struct json *value); /* indented by two; gives */
 
+/*
+ * A document written straight into a buffer, as json_dump would write it; commas come by
+ * themselves, also after a line that ended. key: ASCII that needs no escape; NULL: in an array,
+ * or the document itself.
+ */
+enum json_kind { JSON_KIND_OBJECT, JSON_KIND_ARRAY };
+void json_put_open(struct buf *out, const char *key, enum json_kind kind);
+void json_put_close(struct buf *out, enum json_kind kind);
+void json_put_str(struct buf *out, const char *key, const char *text); /* NULL is left out */
+void json_put_int(struct buf *out, const char *key, int64_t value);
+void json_put_bool(struct buf *out, const char *key, bool value);
+
 #endif
