@@ -514,7 +514,7 @@ static void on_known_route(void *arg)
 	struct claim *claim = arg;
 
 	claim->expiry = NULL;
-	take_route(claim, era_route(claim->era, claim->name, claim->view));
+	take_route(claim, claim->route);
 }
 
 /* ---- asked -------------------------------------------------------------------------- */
@@ -574,7 +574,11 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	claim->defer = request->defer;
 	group_join(claim, request->group);
 	claim->era = era_hold(who->generation);
-	if (asked.has_name && !asked.is_final && era_route(claim->era, asked.name, view)) {
+	if (asked.has_name && !asked.is_final) {
+		/* It lives as long as its era, though the era may forget when it was found. */
+		claim->route = era_route(claim->era, asked.name, view);
+	}
+	if (claim->route) {
 		claim->expiry = world_timer_start(broker->world, 0, on_known_route, claim);
 	} else if (asked.is_final) {
 		claim->routing =
