@@ -453,6 +453,17 @@ bool cli_open(struct cli *cli, unsigned groups, int argc, char **argv)
 	return true;
 }
 
+bool cli_open_renewals(struct cli *cli)
+{
+	struct err err;
+
+	if (renewals_open(cli->conf->state, &cli->renewals, &err) != ERR_NONE) {
+		cli_fail(cli, &err);
+		return false;
+	}
+	return true;
+}
+
 void cli_run(struct cli *cli)
 {
 	world_real_run(cli->world);
@@ -460,6 +471,7 @@ void cli_run(struct cli *cli)
 
 int cli_close(struct cli *cli)
 {
+	renewals_close(cli->renewals);
 	journal_close(cli->journal);
 	dns_client_free(cli->dns);
 	world_real_free(cli->world);

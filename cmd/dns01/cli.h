@@ -132,6 +132,7 @@ struct cli {
 	struct world *world;
 	struct dns_client *dns;
 	struct journal *journal;
+	struct renewals *renewals; /* after cli_open_renewals */
 	struct err err;
 	int status;                 /* what the verb returns */
 	void (*on_stop)(void *arg); /* the first SIGINT, SIGTERM or SIGHUP */
@@ -142,6 +143,8 @@ struct cli {
 /* Options, configuration, state folder, world, DNS client, journal. On failure the error is
  * printed, and cli_close(cli) is still to be called. False: return cli_close(cli). */
 bool cli_open(struct cli *cli, unsigned groups, int argc, char **argv);
+/* For the verbs that issue or renew; as cli_open. */
+bool cli_open_renewals(struct cli *cli);
 int cli_close(struct cli *cli);
 void cli_run(struct cli *cli);
 /* Prints the error for people or, with --json, as an object; sets the exit status. */

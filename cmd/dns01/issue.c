@@ -141,24 +141,6 @@ static enum err_code plan_jobs(struct issue_run *run, struct err *err)
 	return code;
 }
 
-/* The configuration narrowed to this one certificate, so that it can be repeated. */
-static char *narrowed_conf(struct conf *conf, const struct issue_job *job)
-{
-	struct conf narrow = *conf;
-	struct conf_certificate certificate = *job->certificate;
-	char *text;
-
-	certificate.name = job->lineage;
-	certificate.keys = (struct strlist){ 0 };
-	strlist_add(&certificate.keys, key_type_name(job->key_type));
-	narrow.certificate = &certificate;
-	narrow.certificate_count = 1;
-	narrow.include = (struct strlist){ 0 };
-	text = conf_dump(&narrow, provider_rows);
-	strlist_clear(&certificate.keys);
-	return text;
-}
-
 /* ---- results --------------------------------------------------------------- */
 
 static struct json *result_json(struct issue_run *run, const struct issue_job *job,
@@ -187,6 +169,8 @@ static struct json *result_json(struct issue_run *run, const struct issue_job *j
 		}
 	}
 	json_set(object, "names", names);
+	json_set_str(object, "account", result->account);
+	json_set_str(object, "profile", result->profile);
 	json_set_bool(object, "resumed", result->resumed);
 	json_set_int(object, "https_requests", result->https_requests);
 	json_set_int(object, "elapsed_ms",
@@ -314,7 +298,8 @@ static void run_next(struct issue_run *run)
 		return;
 	}
 	free(run->lineage_conf);
-	run->lineage_conf = narrowed_conf(cli->conf, job);
+	run->lineage_conf =
+		lineage_conf_text(cli->conf, job->certificate, job->key_type, job->lineage);
 	run->started_us = world_mono_us(cli->world);
 	ui_free(run->ui);
 	run->ui = ui_new(cli->world, cli->options.quiet || cli->options.json);
@@ -327,6 +312,7 @@ static void run_next(struct issue_run *run)
 			.key_type = job->key_type,
 			.lineage = job->lineage,
 			.journal = cli->journal,
+			.renewals = cli->renewals,
 			.dns = cli->dns,
 			.self = run->self,
 			.lineage_conf = run->lineage_conf,
@@ -354,7 +340,7 @@ int verb_issue(int argc, char **argv)
 	struct err err;
 	unsigned groups = OPTIONS_COMMON | OPTIONS_CA | OPTIONS_DNS | OPTIONS_CERT;
 
-	if (!cli_open(&run.cli, groups, argc, argv)) {
+	if (!cli_open(&run.cli, groups, argc, argv) || !cli_open_renewals(&run.cli)) {
 		return cli_close(&run.cli);
 	}
 	run.self = realpath("/proc/self/exe", NULL);

@@ -184,6 +184,9 @@ static void remember_outcome(struct issuance *issuance)
 		issuance->err.code != ERR_NONE ? &issuance->err : &issuance->result.deploy_error;
 	struct err err;
 
+	if (issuance->err.code != ERR_NONE) {
+		remember_failure(issuance, &issuance->err);
+	}
 	if (!issuance->lineage || issuance->err.code == ERR_CANCELED) {
 		return;
 	}
@@ -232,12 +235,14 @@ struct issuance *issuance_start(const struct issue_args *args, issue_done *done,
 	struct issuance *issuance = xcalloc(1, sizeof(*issuance));
 
 	issuance->args = *args;
+	issuance->conf_account = args->account;
 	issuance->done = done;
 	issuance->arg = arg;
 	issuance->started_us = world_mono_us(args->world);
 	issuance->order = acme_order_new();
 	issuance->result.deploy_output = xstrdup("");
 	buf_init(&issuance->pem, CHAIN_PEM_MAX);
+	buf_init(&issuance->alternate, CHAIN_PEM_MAX);
 	pipeline_init(&issuance->pipeline, &(struct pipeline_args){
 						   .world = args->world,
 						   .conf = args->conf,
@@ -266,11 +271,12 @@ static void free_all(struct issuance *issuance)
 	}
 	free(issuance->keygen_path);
 	lineage_free(issuance->lineage);
-	for (size_t i = 0; i < issuance->route_count; i++) {
-		free(issuance->routes[i].name);
-	}
-	free(issuance->routes);
+	routes_forget(issuance); /* after quiet(): no call is left */
 	free(issuance->serial_before);
+	free(issuance->cert_id_before);
+	free(issuance->ca_failure);
+	free(issuance->profile);
+	buf_clear(&issuance->alternate);
 	strlist_clear(&issuance->names);
 	buf_clear(&issuance->pem);
 	issue_result_clear(&issuance->result);

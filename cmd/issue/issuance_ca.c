@@ -1,131 +1,9 @@
-/* The steps of an issuance that talk to the CA. */
+/* The steps of an issuance from what the order says to finalize. */
 #include "issuance_internal.h"
 
 #define CA_WAIT_MAX_US ((int64_t)600 * 1000000) /* for an order to become ready, or valid */
 
-/* ---- account --------------------------------------------------------------- */
-
-static void on_registered(void *arg, const struct err *err)
-{
-	struct issuance *issuance = arg;
-	struct err save_err;
-
-	issuance->call = NULL;
-	if (err) {
-		issuance_fail(issuance, err);
-		return;
-	}
-	issuance->registered = true;
-	free(issuance->account->url);
-	issuance->account->url = xstrdup(acme_account_url(issuance->acme));
-	if (account_save(issuance->args.conf->state, issuance->args.account->name,
-			 issuance->account, &save_err) != ERR_NONE) {
-		issuance_fail(issuance, &save_err);
-		return;
-	}
-	issuance_enter(issuance, ISSUE_ORDER, NULL);
-}
-
-static void register_account(struct issuance *issuance)
-{
-	struct err failed;
-
-	issuance->call = account_register_start(issuance->acme, issuance->args.account,
-						on_registered, issuance, &failed);
-	if (!issuance->call) {
-		issuance_fail(issuance, &failed);
-	}
-}
-
-/* Staging CAs, and one's own that was set up anew, forget accounts: the key is registered once
- * more, on the same terms. False: that is not what err says, or it was done already. */
-static bool registered_anew(struct issuance *issuance, const struct err *err)
-{
-	if (issuance->registered || !acme_problem_is(err, "accountDoesNotExist")) {
-		return false;
-	}
-	log_warn("%s: the CA does not know the account any more; its key is registered anew",
-		 issuance->args.account->name);
-	pending_forget(issuance);
-	acme_order_free(issuance->order);
-	issuance->order = acme_order_new();
-	register_account(issuance);
-	return true;
-}
-
-static void account_known(struct issuance *issuance)
-{
-	if (issuance->account->url) {
-		issuance_enter(issuance, ISSUE_ORDER, NULL);
-	} else {
-		register_account(issuance);
-	}
-}
-
-/* A change of the account's key was cut off: now it is known which of the two counts. */
-static void on_key(void *arg, const struct err *err)
-{
-	struct issuance *issuance = arg;
-	struct err failed;
-
-	issuance->call = NULL;
-	if (account_settle(issuance->acme, issuance->account, err,
-			   world_wall_s(issuance->args.world), &failed) != ERR_NONE) {
-		issuance_fail(issuance, &failed);
-		return;
-	}
-	account_known(issuance);
-}
-
-static void on_directory(void *arg, const struct err *err)
-{
-	struct issuance *issuance = arg;
-	struct account_record *account = issuance->account;
-
-	issuance->call = NULL;
-	if (err) {
-		issuance_fail(issuance, err);
-	} else if (account->next && account->url) {
-		issuance->call =
-			acme_account_key_start(issuance->acme, account->next, on_key, issuance);
-	} else {
-		account_known(issuance);
-	}
-}
-
-void step_account(struct issuance *issuance)
-{
-	const struct conf_account *account = issuance->args.account;
-	struct err err;
-
-	if (account_open(issuance->args.conf->state, account, &issuance->account, &err) !=
-	    ERR_NONE) {
-		issuance_fail(issuance, &err);
-		return;
-	}
-	issuance->acme = acme_new(&(struct acme_args){
-		.world = issuance->args.world,
-		.directory = account->directory,
-		.ca_file = account->ca_file,
-		.proxy = account->proxy ? account->proxy : issuance->args.conf->proxy,
-		.key = issuance->account->key,
-		.account_url = issuance->account->url,
-	});
-	issuance->call = acme_directory_start(issuance->acme, on_directory, issuance);
-	/* Routes need only the names, and the key nothing at all. */
-	routes_begin(issuance);
-	key_begin(issuance);
-}
-
-/* ---- order ----------------------------------------------------------------- */
-
-static void order_anew(struct issuance *issuance)
-{
-	pending_forget(issuance);
-	acme_order_free(issuance->order);
-	issuance->order = acme_order_new();
-	issuance_enter(issuance, ISSUE_ORDER, NULL);
-}
+/* ---- what the order says ---------------------------------------------------- */
 
 /* The order of an earlier run was lost by what that run did, not by this one: its challenges
  * may have been answered, and its records removed since. */
@@ -148,7 +26,7 @@ static bool resumed_in_vain(struct issuance *issuance)
 	return true;
 }
 
-static void go_on_by_status(struct issuance *issuance)
+void go_on_by_status(struct issuance *issuance)
 {
 	struct err err;
 
@@ -172,57 +50,6 @@ static void go_on_by_status(struct issuance *issuance)
 		issuance_fail(issuance, &err);
 		break;
 	}
-}
-
-static void on_resumed(void *arg, const struct err *err)
-{
-	struct issuance *issuance = arg;
-	enum acme_status status = issuance->order->status;
-	bool usable = status == ACME_PENDING || status == ACME_READY || status == ACME_PROCESSING ||
-		      status == ACME_VALID;
-
-	issuance->call = NULL;
-	if (err && registered_anew(issuance, err)) {
-		return;
-	}
-	if (err && err->code != ERR_NOT_FOUND) {
-		issuance_fail(issuance, err);
-	} else if (err || !usable) {
-		order_anew(issuance);
-	} else {
-		issuance->result.resumed = true;
-		go_on_by_status(issuance);
-	}
-}
-
-static void on_ordered(void *arg, const struct err *err)
-{
-	struct issuance *issuance = arg;
-
-	issuance->call = NULL;
-	if (err && registered_anew(issuance, err)) {
-		return;
-	}
-	if (err) {
-		issuance_fail(issuance, err);
-		return;
-	}
-	go_on_by_status(issuance);
-}
-
-void step_order(struct issuance *issuance)
-{
-	if (pending_resume(issuance)) {
-		issuance->call = acme_order_load_start(issuance->acme, issuance->order, on_resumed,
-						       issuance);
-		return;
-	}
-	issuance->call = acme_order_start(issuance->acme,
-					  &(struct acme_order_args){
-						  .names = &issuance->names,
-						  .profile = issuance->args.certificate->profile,
-					  },
-					  issuance->order, on_ordered, issuance);
 }
 
 /* ---- authorizations -------------------------------------------------------- */
@@ -285,7 +112,7 @@ void step_respond(struct issuance *issuance)
 		acme_respond_start(issuance->acme, issuance->order, on_responded, issuance);
 }
 
-static void order_failed(struct issuance *issuance, const struct err *err)
+void order_failed(struct issuance *issuance, const struct err *err)
 {
 	if (resumed_in_vain(issuance)) {
 		return;
@@ -330,7 +157,7 @@ void step_valid(struct issuance *issuance)
 	wait_for_order(issuance);
 }
 
-/* ---- finalize, download ---------------------------------------------------- */
+/* ---- finalize -------------------------------------------------------------- */
 
 static void on_finalized(void *arg, const struct err *err)
 {
@@ -338,7 +165,9 @@ static void on_finalized(void *arg, const struct err *err)
 
 	issuance->call = NULL;
 	if (err) {
-		order_failed(issuance, err);
+		if (!profile_refused(issuance, err)) {
+			order_failed(issuance, err);
+		}
 	} else if (issuance->order->status == ACME_VALID) {
 		issuance_enter(issuance, ISSUE_DOWNLOAD, NULL);
 	} else {
@@ -365,24 +194,4 @@ void step_finalize(struct issuance *issuance)
 	issuance->call =
 		acme_finalize_start(issuance->acme, issuance->order, &csr, on_finalized, issuance);
 	buf_clear(&csr);
-}
-
-static void on_downloaded(void *arg, const struct err *err)
-{
-	struct issuance *issuance = arg;
-
-	issuance->call = NULL;
-	if (err) {
-		order_failed(issuance, err);
-		return;
-	}
-	issuance_enter(issuance, ISSUE_STORE, NULL);
-}
-
-void step_download(struct issuance *issuance)
-{
-	retract_begin(issuance);
-	buf_clear(&issuance->pem);
-	issuance->call = acme_download_start(issuance->acme, issuance->order, &issuance->pem,
-					     on_downloaded, issuance);
 }

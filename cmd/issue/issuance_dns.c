@@ -52,8 +52,19 @@ void routes_begin(struct issuance *issuance)
 		wanted = &issuance->routes[issuance->route_count++];
 		*wanted = (struct issuance_route){ .issuance = issuance, .name = xstrdup(name) };
 		wanted->call = route_start(issuance->pipeline.router, name,
-					   issuance->args.account->view, on_route, wanted);
+					   issuance->conf_account->view, on_route, wanted);
 	}
+}
+
+void routes_forget(struct issuance *issuance)
+{
+	for (size_t i = 0; i < issuance->route_count; i++) {
+		route_cancel(issuance->routes[i].call);
+		free(issuance->routes[i].name);
+	}
+	free(issuance->routes);
+	issuance->routes = NULL;
+	issuance->route_count = 0;
 }
 
 void step_route(struct issuance *issuance)
@@ -266,6 +277,7 @@ void step_retract(struct issuance *issuance)
 	}
 	world_timer_cancel(issuance->args.world, issuance->timer);
 	issuance->timer = NULL;
-	deploys = issuance->err.code == ERR_NONE && issuance->args.certificate->deploy.count > 0;
+	deploys = issuance->err.code == ERR_NONE && issuance->lineage &&
+		  issuance->args.certificate->deploy.count > 0;
 	issuance_enter(issuance, deploys ? ISSUE_DEPLOY : ISSUE_DONE, NULL);
 }

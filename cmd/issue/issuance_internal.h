@@ -1,7 +1,9 @@
 /*
- * issuance's insides. The steps are in four files: issuance.c (life, table, way
- * out), issuance_ca.c (account and order), issuance_dns.c (routes,
- * publish, watch, retract), issuance_store.c (key, pending order, certificate, deploy).
+ * issuance's insides. The steps are in these files: issuance.c (life, table, way
+ * out), issuance_account.c (account, and who stands in for it), issuance_order.c (a new order:
+ * profile, predecessor, limit), issuance_ca.c (what the order says), issuance_dns.c (routes,
+ * publish, watch, retract), issuance_chain.c (download, and which chain), issuance_store.c
+ * (lock, key, pending order, certificate, deploy).
  */
 #ifndef DNS01_ISSUANCE_INTERNAL_H
 #define DNS01_ISSUANCE_INTERNAL_H
@@ -27,17 +29,25 @@ struct issuance {
 	bool stopping;
 	bool over; /* done was called, or is about to be */
 
-	struct strlist names; /* checked, sorted */
-	struct lineage *lineage;
-	char *serial_before; /* of the lineage's certificate when we began; NULL: none */
-	bool waited;         /* another process held the lineage */
-	bool registered;     /* the account, in this run */
+	struct strlist names;    /* checked, sorted */
+	struct lineage *lineage; /* NULL when it is a rehearsal */
+	char *serial_before;     /* of the lineage's certificate when we began; NULL: none */
+	char *cert_id_before;    /* and its RFC 9773 s.4.1 identifier */
+	bool waited;             /* another process held the lineage */
+	bool registered;         /* the account, in this run */
 	int64_t lock_deadline_us;
 
+	const struct conf_account *conf_account; /* args.account, or who stands in for it */
+	size_t next_fallback;
+	char *ca_failure; /* of those before it; NULL: none */
 	struct account_record *account;
 	struct acme *acme;
 	struct acme_call *call;
 	struct acme_order *order;
+	size_t next_profile; /* of the wishes that the CA offers */
+	char *profile;       /* that the order asks for; NULL: none */
+	size_t next_alternate;
+	struct buf alternate;
 
 	struct key *key;
 	bool pending_loaded;
@@ -96,12 +106,25 @@ void deploy_skip(struct issuance *issuance);
 /* ---- between the files ------------------------------------------------------- */
 
 void routes_begin(struct issuance *issuance);
+/* Those found in another view; routes_begin finds them anew. */
+void routes_forget(struct issuance *issuance);
 /* Lets go of what is published, once; step_retract waits for it. */
 void retract_begin(struct issuance *issuance);
 /* Starts making the certificate's key, in a child where that takes long. */
 void key_begin(struct issuance *issuance);
 /* Key and order URL on disk. ERR_BUSY: the key is still being made. */
 enum err_code pending_save(struct issuance *issuance, struct err *err) MUST_CHECK;
+/* For the next run: what was issued, or why not. Trouble with that is only logged. */
+void remember_certificate(struct issuance *issuance);
+void remember_failure(struct issuance *issuance, const struct err *failure);
+/* The CA gave no answer, and nothing is ordered: another one takes its place, if one is left. */
+bool fell_back(struct issuance *issuance, const struct err *err);
+/* The CA will not have that profile: the order is begun anew with the next one, if one is left. */
+bool profile_refused(struct issuance *issuance, const struct err *err);
+void order_anew(struct issuance *issuance);
+bool registered_anew(struct issuance *issuance, const struct err *err);
+void go_on_by_status(struct issuance *issuance);
+void order_failed(struct issuance *issuance, const struct err *err);
 /* Takes up the order of an earlier run; false: there is none that fits. */
 bool pending_resume(struct issuance *issuance);
 void pending_forget(struct issuance *issuance);

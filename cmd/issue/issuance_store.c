@@ -8,16 +8,15 @@
 
 /* ---- the lineage's lock ---------------------------------------------------- */
 
-static char *current_serial(struct lineage *lineage)
+static void read_current(struct issuance *issuance)
 {
 	struct chain *chain = NULL;
-	char *serial = NULL;
 
-	if (lineage_load(lineage, &chain, NULL) == ERR_NONE) {
-		serial = xstrdup(chain_facts(chain)->serial);
+	if (lineage_load(issuance->lineage, &chain, NULL) == ERR_NONE) {
+		issuance->serial_before = xstrdup(chain_facts(chain)->serial);
+		issuance->cert_id_before = xstrdup(chain_facts(chain)->cert_id);
 	}
 	chain_free(chain);
-	return serial;
 }
 
 /* The process that we waited for made what we were asked for. */
@@ -64,7 +63,7 @@ static enum err_code open_lineage(struct issuance *issuance, struct err *err)
 	code = lineage_open(issuance->args.conf->state, issuance->args.lineage, &issuance->lineage,
 			    err);
 	if (code == ERR_NONE) {
-		issuance->serial_before = current_serial(issuance->lineage);
+		read_current(issuance);
 		issuance->lock_deadline_us =
 			world_mono_us(issuance->args.world) + LINEAGE_WAIT_MAX_US;
 	}
@@ -74,8 +73,13 @@ static enum err_code open_lineage(struct issuance *issuance, struct err *err)
 void step_lock(struct issuance *issuance)
 {
 	struct err err;
-	enum err_code code = open_lineage(issuance, &err);
+	enum err_code code;
 
+	if (issuance->args.rehearse) {
+		issuance_enter(issuance, ISSUE_ACCOUNT, NULL);
+		return;
+	}
+	code = open_lineage(issuance, &err);
 	if (code == ERR_NONE) {
 		code = lineage_lock(issuance->lineage, &err);
 	}
@@ -157,7 +161,7 @@ void key_begin(struct issuance *issuance)
 	if (issuance->key || issuance->keygen) {
 		return;
 	}
-	if (issuance->args.self && key_type_slow(issuance->args.key_type)) {
+	if (issuance->args.self && issuance->lineage && key_type_slow(issuance->args.key_type)) {
 		keygen_in_child(issuance);
 		return;
 	}
@@ -175,9 +179,12 @@ static bool same_text(const char *a, const char *b)
 
 static bool pending_fits(const struct issuance *issuance, const struct pending_order *pending)
 {
-	bool fits = same_text(pending->directory, issuance->args.account->directory) &&
+	const char *demanded = issuance->args.certificate->profile;
+	bool fits = same_text(pending->directory, issuance->conf_account->directory) &&
 		    same_text(pending->account_url, issuance->account->url) &&
-		    same_text(pending->profile, issuance->args.certificate->profile) &&
+		    (demanded || pending->profile == NULL
+			     ? same_text(pending->profile, demanded)
+			     : strlist_has(&issuance->conf_account->profiles, pending->profile)) &&
 		    key_type_of(pending->key) == issuance->args.key_type &&
 		    pending->names.count == issuance->names.count;
 
@@ -194,7 +201,7 @@ bool pending_resume(struct issuance *issuance)
 	enum err_code code;
 	bool fits;
 
-	if (issuance->pending_loaded) {
+	if (issuance->pending_loaded || !issuance->lineage) {
 		return false;
 	}
 	issuance->pending_loaded = true;
@@ -214,6 +221,8 @@ bool pending_resume(struct issuance *issuance)
 		key_free(issuance->key);
 		issuance->key = pending->key;
 		pending->key = NULL;
+		free(issuance->profile);
+		issuance->profile = xstrdup(pending->profile);
 		issuance->order->url = xstrdup(pending->order_url);
 		issuance->pending_saved = true;
 	}
@@ -226,7 +235,7 @@ void pending_forget(struct issuance *issuance)
 	struct err err;
 
 	issuance->pending_saved = false;
-	if (lineage_drop_pending(issuance->lineage, &err) != ERR_NONE) {
+	if (issuance->lineage && lineage_drop_pending(issuance->lineage, &err) != ERR_NONE) {
 		log_warn("%s: %s", err.subject, err.text);
 	}
 }
@@ -234,11 +243,11 @@ void pending_forget(struct issuance *issuance)
 enum err_code pending_save(struct issuance *issuance, struct err *err)
 {
 	struct pending_order pending = {
-		.directory = issuance->args.account->directory,
+		.directory = issuance->conf_account->directory,
 		.account_url = issuance->account->url,
 		.order_url = issuance->order->url,
 		.names = issuance->names,
-		.profile = issuance->args.certificate->profile,
+		.profile = issuance->profile,
 		.key = issuance->key,
 	};
 	enum err_code code;
@@ -249,7 +258,8 @@ enum err_code pending_save(struct issuance *issuance, struct err *err)
 	if (!issuance->key) {
 		return err_set(err, ERR_BUSY, issuance->args.lineage, "the key is being made");
 	}
-	code = lineage_save_pending(issuance->lineage, &pending, err);
+	code = issuance->lineage ? lineage_save_pending(issuance->lineage, &pending, err)
+				 : ERR_NONE;
 	issuance->pending_saved = code == ERR_NONE;
 	return code;
 }
@@ -287,6 +297,11 @@ void step_store(struct issuance *issuance)
 		issuance_fail(issuance, &err);
 		return;
 	}
+	if (!issuance->lineage) {
+		facts_copy(&issuance->result.facts, chain_facts(issuance->chain));
+		issuance_enter(issuance, ISSUE_RETRACT, NULL);
+		return;
+	}
 	set = (struct lineage_set){
 		.key = issuance->key,
 		.chain = issuance->chain,
@@ -298,6 +313,7 @@ void step_store(struct issuance *issuance)
 	}
 	facts_copy(&issuance->result.facts, chain_facts(issuance->chain));
 	warn_of_dates(issuance);
+	remember_certificate(issuance);
 	issuance_enter(issuance, ISSUE_RETRACT, NULL);
 }
 

@@ -76,6 +76,7 @@ void issue_result_clear(struct issue_result *result)
 	free(result->facts.serial);
 	free(result->facts.cert_id);
 	strlist_clear(&result->facts.names);
+	strlist_clear(&result->silent);
 	for (size_t i = 0; i < result->timeline_count; i++) {
 		free_const(result->timeline[i].zone);
 		free_const(result->timeline[i].server);

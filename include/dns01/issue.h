@@ -45,6 +45,12 @@ struct issue_args {
 	enum key_type key_type;
 	const char *lineage; /* its name in the store */
 	struct journal *journal;
+	struct renewals *renewals; /* NULL: nothing is remembered, no limit is known */
+	/* A rehearsal: the order goes its whole way, then what came is thrown away. Nothing is
+	 * stored, remembered or deployed; give it an account at a staging CA. */
+	bool rehearse;
+	/* Accounts whose CA gave no answer a moment ago: not asked again. NULL: none. */
+	const struct strlist *down;
 	struct dns_client *dns;
 	const char *self;         /* path of the program, for slow keys; NULL: in place */
 	const char *lineage_conf; /* text to store as lineage.conf */
@@ -55,6 +61,9 @@ struct issue_args {
 struct issue_result {
 	char *folder;             /* .../current; NULL: no certificate */
 	struct chain_facts facts; /* of the new chain; empty without */
+	const char *account;      /* the configuration's name of the one that ordered it */
+	const char *profile;      /* as asked for; NULL: none */
+	struct strlist silent;    /* accounts whose CA gave no answer, and nothing was ordered */
 	bool resumed;             /* an order of an earlier run was finished */
 	unsigned https_requests;
 	struct timeline *timeline; /* zone and server are owned by the result */
@@ -79,6 +88,10 @@ void issuance_stop(struct issuance *issuance);
 void issuance_free(struct issuance *issuance);
 /* For the simulator's kill: frees everything, tells nobody. */
 void issuance_abandon(struct issuance *issuance);
+
+/* The configuration narrowed to one lineage: what is stored as lineage.conf; gives. */
+char *lineage_conf_text(const struct conf *conf, const struct conf_certificate *certificate,
+			enum key_type key_type, const char *lineage);
 
 /* ---- accounts ------------------------------------------------------------------- */
 

@@ -1,0 +1,73 @@
+/* What an issuance leaves for the next run: the row of its lineage. */
+#include "issuance_internal.h"
+
+#include "row.h"
+
+static enum err_code put(struct issuance *issuance, const struct renewal *row, struct err *err)
+{
+	return renewals_put(issuance->args.renewals, row, err);
+}
+
+static uint64_t random_number(struct issuance *issuance)
+{
+	uint64_t number;
+
+	world_random(issuance->args.world, &number, sizeof(number));
+	return number;
+}
+
+void remember_certificate(struct issuance *issuance)
+{
+	const struct conf_account *account = issuance->conf_account;
+	struct renewal *row = NULL;
+	struct err err;
+	enum err_code code;
+
+	if (!issuance->args.renewals) {
+		return;
+	}
+	code = row_from_disk(issuance->args.conf->state, issuance->args.lineage,
+			     random_number(issuance), &row, &err);
+	if (code == ERR_NONE) {
+		row->account = xstrdup(account->name);
+		row->directory = xstrdup(account->directory);
+		row->profile = xstrdup(issuance->profile);
+		row->wish = wish_of(account, issuance->args.certificate);
+		row->chain = xstrdup(wished_root(account, issuance->args.certificate));
+		row->issued_at = world_wall_s(issuance->args.world);
+		code = put(issuance, row, &err);
+	}
+	if (code != ERR_NONE) {
+		/* The certificate is there; the next run reads it from disk. */
+		log_warn("%s: %s", err.subject, err.text);
+	}
+	renewal_free(row);
+}
+
+void remember_failure(struct issuance *issuance, const struct err *failure)
+{
+	struct renewals *renewals = issuance->args.renewals;
+	struct renewal *row = NULL;
+	struct err err;
+	enum err_code code;
+
+	if (!renewals || issuance->args.rehearse || failure->code == ERR_CANCELED ||
+	    failure->code == ERR_BUSY) {
+		return;
+	}
+	code = renewals_begin(renewals, &err);
+	if (code == ERR_NONE) {
+		code = row_find(renewals, issuance->args.conf->state, issuance->args.lineage, &row,
+				&err);
+		if (code == ERR_NONE) {
+			renewal_take_failure(row, failure, world_wall_s(issuance->args.world),
+					     random_number(issuance));
+			code = put(issuance, row, &err);
+		}
+		code = renewals_end(renewals, code, &err);
+	}
+	if (code != ERR_NONE) {
+		log_warn("%s: %s", err.subject, err.text);
+	}
+	renewal_free(row);
+}

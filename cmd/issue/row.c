@@ -1,0 +1,116 @@
+#include "row.h"
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static char *sorted_names(const struct strlist *names)
+{
+	struct strlist sorted = { 0 };
+	char *joined;
+
+	strlist_copy(&sorted, names);
+	if (sorted.count > 0) {
+		qsort(sorted.item, sorted.count, sizeof(*sorted.item), by_text);
+	}
+	joined = strlist_join(&sorted, " ");
+	strlist_clear(&sorted);
+	return joined;
+}
+
+/* NULL: the key cannot be read, or is of a type that we do not make; then it is not compared. */
+static char *key_type_there(const struct lineage *lineage)
+{
+	char *path = path_join(lineage_folder(lineage), "current/privkey.pem");
+	struct key *key = NULL;
+	char *type = NULL;
+
+	if (key_load(path, &key, NULL) == ERR_NONE) {
+		type = xstrdup(key_type_name(key_type_of(key)));
+	}
+	key_free(key);
+	free(path);
+	return type;
+}
+
+static void take_facts(struct renewal *row, const struct chain_facts *facts)
+{
+	row->serial = xstrdup(facts->serial);
+	row->not_before = facts->not_before;
+	row->not_after = facts->not_after;
+	row->issuer = xstrdup(facts->issuer);
+	row->names = sorted_names(&facts->names);
+	row->cert_id = xstrdup(facts->cert_id);
+	row->issued_at = facts->not_before;
+}
+
+enum err_code row_from_disk(const char *state, const char *name, uint64_t jitter,
+			    struct renewal **out, struct err *err)
+{
+	struct renewal *row = xcalloc(1, sizeof(*row));
+	struct lineage *lineage = NULL;
+	struct chain *chain = NULL;
+	enum err_code code = ERR_NONE;
+
+	row->lineage = xstrdup(name);
+	row->stamp = lineage_stamp(state, name); /* first: what changes meanwhile shows later */
+	if (row->stamp) {
+		code = lineage_open(state, name, &lineage, err);
+	}
+	if (lineage && code == ERR_NONE) {
+		code = lineage_load(lineage, &chain, err);
+	}
+	if (code == ERR_NONE && chain) {
+		take_facts(row, chain_facts(chain));
+		row->key_type = key_type_there(lineage);
+		row->jitter_ppm = (int64_t)(jitter % JITTER_MAX_PPM);
+	}
+	chain_free(chain);
+	lineage_free(lineage);
+	if (code != ERR_NONE) {
+		renewal_free(row);
+		return code;
+	}
+	*out = row;
+	return ERR_NONE;
+}
+
+bool row_is_true(const char *state, const struct renewal *row)
+{
+	char *stamp = lineage_stamp(state, row->lineage);
+	bool same = stamp && row->stamp ? strcmp(stamp, row->stamp) == 0 : stamp == row->stamp;
+
+	free(stamp);
+	return same;
+}
+
+enum err_code row_find(struct renewals *renewals, const char *state, const char *name,
+		       struct renewal **out, struct err *err)
+{
+	enum err_code code = renewals_get(renewals, name, out, err);
+
+	if (code == ERR_NONE && row_is_true(state, *out)) {
+		return ERR_NONE;
+	}
+	if (code == ERR_NONE) {
+		renewal_free(*out);
+	} else if (code != ERR_NOT_FOUND) {
+		return code;
+	}
+	return row_from_disk(state, name, 0, out, err);
+}
+
+char *wish_of(const struct conf_account *account, const struct conf_certificate *certificate)
+{
+	return certificate->profile ? xstrdup(certificate->profile)
+				    : strlist_join(&account->profiles, " ");
+}
+
+const char *wished_root(const struct conf_account *account,
+			const struct conf_certificate *certificate)
+{
+	const char *root = certificate->chain ? certificate->chain : account->chain;
+
+	return root ? root : "";
+}
