@@ -143,6 +143,7 @@ static void set_account(struct conf *conf, const struct options *options)
 	set_text(&account->proxy, options->proxy);
 	set_text(&account->eab_kid, options->eab_kid);
 	set_text(&account->eab_key_file, options->eab_key_file);
+	set_text(&account->eab_alg, options->eab_alg);
 	account->agree_tos = options->agree_tos;
 	for (size_t i = 0; i < options->email.count; i++) {
 		strlist_addf(&account->contact, "mailto:%s", options->email.item[i]);
@@ -289,6 +290,7 @@ static enum err_code check_lone_flags(const struct options *options, struct err 
 		{ "email", options->email.count > 0, true },
 		{ "eab-kid", options->eab_kid != NULL, true },
 		{ "eab-key-file", options->eab_key_file != NULL, true },
+		{ "eab-alg", options->eab_alg != NULL, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {

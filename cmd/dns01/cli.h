@@ -57,6 +57,8 @@ enum option_id {
 	OPT_EMAIL,
 	OPT_EAB_KID,
 	OPT_EAB_KEY_FILE,
+	OPT_EAB_ALG,
+	OPT_KEY_FILE,
 	OPT_ACCOUNT,
 	OPT_PROVIDER,
 	OPT_SET,
@@ -85,11 +87,11 @@ struct options {
 	int verbose; /* -v: info, -vv: debug */
 	bool quiet;
 	/* Flags that stand for a configuration file. */
-	const char *ca, *ca_root, *eab_kid, *eab_key_file, *account;
+	const char *ca, *ca_root, *eab_kid, *eab_key_file, *eab_alg, *account;
 	bool agree_tos;
 	struct strlist email, set, resolver, server;
 	const char *provider, *zone, *quorum, *settle, *deadline, *alias, *watch, *view, *proxy;
-	const char *name, *key, *profile;
+	const char *name, *key, *profile, *key_file;
 	const char *expires, *as, *for_name;
 	char **names; /* what follows the options */
 	int name_count;
@@ -103,6 +105,7 @@ enum option_group {
 	OPTIONS_SET = 32,
 	OPTIONS_TOKEN = 64,
 	OPTIONS_VIEW = 128,
+	OPTIONS_KEY_FILE = 256,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 

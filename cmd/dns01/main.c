@@ -81,9 +81,11 @@ const struct verb verbs[] = {
 	  .summary = "write the state (journal, clients, accounts, certificates) to one archive",
 	  .run = verb_backup },
 	{ .name = "account",
-	  .arguments = "[show | register]",
+	  .arguments = "[show | register | update | rollover | deactivate | recover]",
 	  .most = 1,
-	  .summary = "show the accounts, or register one at its CA",
+	  .summary = "show the accounts, or register, change or end one at its CA",
+	  .help = "update sends the contacts of the configuration, rollover gives the account a new\n"
+		  "key, deactivate ends it for good, recover finds the account of --key-file.",
 	  .run = verb_account },
 	{ .name = "status",
 	  .arguments = "",

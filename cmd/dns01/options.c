@@ -26,6 +26,10 @@ static const struct option_row rows[] = {
 	{ OPT_EAB_KID, "eab-kid", "ID", OPTIONS_CA, "external account binding: key identifier" },
 	{ OPT_EAB_KEY_FILE, "eab-key-file", "FILE", OPTIONS_CA,
 	  "external account binding: file with the base64 key" },
+	{ OPT_EAB_ALG, "eab-alg", "ALG", OPTIONS_CA,
+	  "external account binding: HS256 (default), HS384 or HS512" },
+	{ OPT_KEY_FILE, "key-file", "FILE", OPTIONS_KEY_FILE,
+	  "recover: the PEM key whose account is looked for" },
 	{ OPT_ACCOUNT, "account", "NAME", OPTIONS_CA, "account of the configuration" },
 	{ OPT_PROVIDER, "provider", "TYPE", OPTIONS_DNS,
 	  "provider type that publishes all names (`dns01 providers` lists them)" },
@@ -93,6 +97,7 @@ static const char **text_of(struct options *options, int id)
 		{ OPT_VIEW, &options->view },       { OPT_PROXY, &options->proxy },
 		{ OPT_NAME, &options->name },       { OPT_KEY, &options->key },
 		{ OPT_PROFILE, &options->profile }, { OPT_EXPIRES, &options->expires },
+		{ OPT_EAB_ALG, &options->eab_alg }, { OPT_KEY_FILE, &options->key_file },
 		{ OPT_AS, &options->as },           { OPT_FOR, &options->for_name },
 	};
 

@@ -100,7 +100,7 @@ def test_flags_that_do_not_fit_together_say_so(bed):
              "--settle 5 is not a duration"),
             (("issue", "--state", state), "nothing to issue: give names"),
             (("account", "--state", state, "show-me"),
-             "write dns01 account show or register"),
+             "write dns01 account show, register, update"),
             (("account", "--state", state, "register"), "--account NAME"),
     ):
         bed.dns01(*words).assert_failed(said, code=USAGE)
