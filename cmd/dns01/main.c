@@ -84,8 +84,8 @@ const struct verb verbs[] = {
 	  .arguments = "[show | register | update | rollover | deactivate | recover]",
 	  .most = 1,
 	  .summary = "show the accounts, or register, change or end one at its CA",
-	  .help = "update sends the contacts of the configuration, rollover gives the account a new\n"
-		  "key, deactivate ends it for good, recover finds the account of --key-file.",
+	  .help = "update sends the contacts of the configuration, rollover gives the account a\n"
+		  "new key, deactivate ends it for good, recover finds the account of --key-file.",
 	  .run = verb_account },
 	{ .name = "status",
 	  .arguments = "",
