@@ -676,6 +676,7 @@ void broker_free(struct broker *broker)
 	close_listeners(broker);
 	api_cancel_all(broker);
 	singles_cancel_all(broker);
+	checks_cancel_all(broker);
 	while (broker->listeners) {
 		struct listener *listener = broker->listeners;
 

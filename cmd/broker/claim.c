@@ -72,11 +72,13 @@ static struct claim *claim_new(struct broker *broker, const char *client)
 /* ---- groups ------------------------------------------------------------------------------ */
 
 static void publish(struct claim *claim);
+static void fail(struct claim *claim, const struct err *err);
 
-struct claim_group *claim_group_new(void)
+struct claim_group *claim_group_new(bool whole)
 {
 	struct claim_group *group = xcalloc(1, sizeof(*group));
 
+	group->whole = whole;
 	group->members = 1;
 	group->left = 1; /* whoever opens it */
 	return group;
@@ -92,6 +94,8 @@ static void group_drop(struct claim_group *group)
 /* The caller is a member still. */
 static void group_arrive(struct claim_group *group)
 {
+	struct err err;
+
 	if (--group->left > 0) {
 		return;
 	}
@@ -101,8 +105,19 @@ static void group_arrive(struct claim_group *group)
 		group->ready = claim->group_next;
 		claim->group = NULL;
 		group->members--;
-		publish(claim);
+		if (group->whole && group->failed) {
+			err_set(&err, ERR_CANCELED, claim->owner,
+				"another record of the same message was refused");
+			fail(claim, &err);
+		} else {
+			publish(claim);
+		}
 	}
+}
+
+void claim_group_fail(struct claim_group *group)
+{
+	group->failed = true;
 }
 
 void claim_group_close(struct claim_group *group)
@@ -153,6 +168,7 @@ static void group_leave(struct claim *claim)
 		}
 	}
 	claim->group = NULL;
+	group->failed = true;
 	if (!was_ready) {
 		group_arrive(group);
 	}
@@ -480,11 +496,18 @@ static void publish(struct claim *claim)
 
 static void take_route(struct claim *claim, const struct route *route)
 {
+	const struct final final = {
+		.who = claim->who,
+		.conf = claim->era->generation->conf,
+		.name = claim->name,
+		.view = claim->view,
+		.value = claim->value,
+	};
 	struct err refusal;
 
 	claim->owner = xstrdup(route->owner);
 	claim->zone = xstrdup(route->zone);
-	claim->rule = claim_authorize(claim, route, &refusal);
+	claim->rule = claim_authorize(claim->broker, &final, route, &refusal);
 	if (claim->rule == POLICY_GRANTED && claim_check_share(claim, &refusal) == ERR_NONE) {
 		claim_link_owner(claim);
 		claim->route = route;

@@ -37,10 +37,20 @@ enum err_code claim_read_names(const struct claim_request *request, const char *
 			       struct asked *out, struct err *err) MUST_CHECK;
 enum policy_rule claim_judge_asked(const struct claim_request *request, const struct asked *asked,
 				   const char *view, struct err *err);
+/* Whether the broker takes new work at all. */
+enum err_code claim_check_room(const struct broker *broker, struct err *err) MUST_CHECK;
 enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
 				 const struct asked *asked, struct err *err) MUST_CHECK;
 /* The final owner, after aliases: whoever may write there may prove what it is for. */
-enum policy_rule claim_authorize(struct claim *claim, const struct route *route, struct err *err);
+struct final {
+	const struct identity *who;
+	const struct conf *conf;
+	const char *name; /* the identifier; NULL: only the owner is known */
+	const char *view;
+	const char *value;
+};
+enum policy_rule claim_authorize(struct broker *broker, const struct final *final,
+				 const struct route *route, struct err *err);
 /* Of the values at its owner name. */
 enum err_code claim_check_share(struct claim *claim, struct err *err) MUST_CHECK;
 

@@ -6,36 +6,35 @@
 /* ---- authorized ----------------------------------------------------------------- */
 
 /* A client that has names below name, or NULL. */
-static const char *other_below(struct claim *claim, const char *name)
+static const char *other_below(struct broker *broker, const struct final *final, const char *name)
 {
-	const char *other = policy_other_below(claim->era->generation->conf, name, claim->client);
+	const char *client = final->who->grant->name;
+	const char *other = policy_other_below(final->conf, name, client);
 
-	return other || !store_any_below(claim->broker, name, claim->client) ? other : "another";
+	return other || !store_any_below(broker, name, client) ? other : "another";
 }
 
-static bool is_apex(const struct claim *claim, const struct route *route, const char *name)
+static bool is_apex(const struct final *final, const struct route *route, const char *name)
 {
-	const struct conf_zone *zone =
-		conf_find_zone(claim->era->generation->conf, name, claim->view);
+	const struct conf_zone *zone = conf_find_zone(final->conf, name, final->view);
 
 	return strcmp(route->zone, name) == 0 || (zone && strcmp(zone->suffix, name) == 0) ||
 	       (route->apex && strcmp(route->name, name) == 0);
 }
 
-static enum policy_rule judge(struct claim *claim, const struct route *route, const char *name,
-			      struct err *err)
+static enum policy_rule judge(struct broker *broker, const struct final *final,
+			      const struct route *route, const char *name, struct err *err)
 {
-	const struct conf_zone *target =
-		conf_target_zone(claim->era->generation->conf, claim->view);
-	struct policy_client client = identity_policy(claim->who);
+	const struct conf_zone *target = conf_target_zone(final->conf, final->view);
+	struct policy_client client = identity_policy(final->who);
 	char derived[NAME_TEXT_MAX];
 	struct policy_question question = {
 		.name = name,
-		.view = claim->view,
-		.value = claim->value,
+		.view = final->view,
+		.value = final->value,
 		.owner = route->owner,
-		.apex = name && is_apex(claim, route, name),
-		.other_below = name ? other_below(claim, name) : NULL,
+		.apex = name && is_apex(final, route, name),
+		.other_below = name ? other_below(broker, final, name) : NULL,
 	};
 
 	if (name && target && policy_target(name, target->suffix, derived, err) == ERR_NONE) {
@@ -44,15 +43,16 @@ static enum policy_rule judge(struct claim *claim, const struct route *route, co
 	return policy_judge(&client, &question, err);
 }
 
-enum policy_rule claim_authorize(struct claim *claim, const struct route *route, struct err *err)
+enum policy_rule claim_authorize(struct broker *broker, const struct final *final,
+				 const struct route *route, struct err *err)
 {
-	enum policy_rule rule = judge(claim, route, claim->name, err);
+	enum policy_rule rule = judge(broker, final, route, final->name, err);
 	char other[NAME_TEXT_MAX];
 
-	if (rule == POLICY_GRANTED && claim->name && policy_name_of(route->owner, NULL, other) &&
-	    strcmp(other, claim->name) != 0 &&
-	    !strlist_has(&claim->who->grant->targets, route->owner)) {
-		rule = judge(claim, route, other, err);
+	if (rule == POLICY_GRANTED && final->name && policy_name_of(route->owner, NULL, other) &&
+	    strcmp(other, final->name) != 0 &&
+	    !strlist_has(&final->who->grant->targets, route->owner)) {
+		rule = judge(broker, final, route, other, err);
 	}
 	return rule;
 }
@@ -138,12 +138,8 @@ static bool is_repeated(const struct usage *usage, const struct claim_request *r
 	return false;
 }
 
-enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
-				 const struct asked *asked, struct err *err)
+enum err_code claim_check_room(const struct broker *broker, struct err *err)
 {
-	const struct conf_client *grant = request->who->grant;
-	struct usage *usage = usage_of(broker, grant->name, true);
-
 	if (broker->stopping || !broker->ready) {
 		err_set(err, ERR_BUSY, "", "the broker is %s; ask again",
 			broker->stopping ? "stopping" : "starting");
@@ -155,6 +151,18 @@ enum err_code claim_check_limits(struct broker *broker, const struct claim_reque
 			broker->waiting);
 		err->retry_after_s = RETRY_SOON_S;
 		return ERR_LIMIT;
+	}
+	return ERR_NONE;
+}
+
+enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
+				 const struct asked *asked, struct err *err)
+{
+	const struct conf_client *grant = request->who->grant;
+	struct usage *usage = usage_of(broker, grant->name, true);
+
+	if (claim_check_room(broker, err) != ERR_NONE) {
+		return err->code;
 	}
 	if (usage->live >= (size_t)grant->values &&
 	    (usage->live >= 2 * (size_t)grant->values || !is_repeated(usage, request, asked))) {

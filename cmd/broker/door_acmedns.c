@@ -12,7 +12,7 @@
  * being kept: the store has their digests alone. More than two values live at once, equal ones
  * count once, and each leaves when its lease ends, as there is no call to remove it.
  */
-#include "internal.h"
+#include "claim.h"
 
 #define PASSWORD_LEN 40
 #define UUID_LEN 36
@@ -135,6 +135,9 @@ static struct json *account_json(struct visit *visit, const char *name,
 /* "192.0.2.0/24" and "[2001:db8::]/32", as acme-dns takes them; an address alone is refused. */
 static bool add_allowed(const struct json *list, struct buf *bound)
 {
+	if (list && !json_is_array(list)) {
+		return false;
+	}
 	for (size_t i = 0; i < json_len(list); i++) {
 		const char *text = json_text(json_at(list, i));
 		char plain[ADDR_TEXT_MAX];
@@ -158,38 +161,57 @@ static bool add_allowed(const struct json *list, struct buf *bound)
 	return true;
 }
 
-/* Gives the name that the account shall be for; NULL with err. */
-static char *registered_name(struct visit *visit, const char *path_name, struct err *err)
-{
-	const struct conf_client *grant = visit->who->grant;
-	const struct policy_client client = identity_policy(visit->who);
-	char parsed[NAME_TEXT_MAX];
+/* The name that an account is for. */
+struct wanted {
+	const char *given; /* in the path; NULL: its only granted one */
+	char *name;        /* as it may be; NULL: it may not */
+	enum policy_rule rule;
+};
 
-	if (!path_name && grant->names.count == 1 && grant->under.count == 0 &&
-	    grant->names.item[0][0] != '@') {
-		path_name = grant->names.item[0];
-	}
-	if (!path_name) {
-		err_set(err, ERR_USAGE, grant->name,
-			"say for which name: register at /acmedns/NAME/register");
-		return NULL;
-	}
-	if (name_parse(path_name, parsed, err) != ERR_NONE ||
-	    policy_name(&client, name_base(parsed), err) != POLICY_GRANTED) {
-		return NULL;
-	}
-	return xstrdup(name_base(parsed));
+static void wanted_clear(struct wanted *wanted)
+{
+	free(wanted->name);
 }
 
-static void audit_register(struct visit *visit, const char *name, const struct err *err)
+static enum err_code read_wanted(struct visit *visit, struct wanted *wanted, struct err *err)
+{
+	const struct conf_client *grant = visit->who->grant;
+	const char *view = grant->views.item[0];
+	struct claim_request request = { .who = visit->who, .name = wanted->given };
+	struct asked asked;
+
+	if (!wanted->given && grant->names.count == 1 && grant->under.count == 0 &&
+	    grant->names.item[0][0] != '@') {
+		request.name = grant->names.item[0];
+	}
+	if (!request.name) {
+		return err_set(err, ERR_USAGE, grant->name,
+			       "say for which name: register at /acmedns/NAME/register");
+	}
+	if (claim_read_names(&request, view, &asked, err) != ERR_NONE) {
+		return err->code;
+	}
+	wanted->rule = claim_judge_asked(&request, &asked, view, err);
+	if (wanted->rule != POLICY_GRANTED) {
+		return err->code;
+	}
+	wanted->name = xstrdup(asked.name);
+	return ERR_NONE;
+}
+
+static void audit_account(struct visit *visit, const char *action, const struct wanted *wanted,
+			  const struct err *err)
 {
 	audit_write(visit->broker, &(struct audit){
 					   .door = "acmedns",
-					   .action = "register",
+					   .action = action,
 					   .who = visit->who,
-					   .name = name,
+					   .name = wanted->name ? wanted->name : wanted->given,
 					   .verdict = err ? "refused" : "granted",
-					   .reason = err ? err_code_name(err->code) : NULL,
+					   .reason = !err ? NULL
+						     : wanted->rule != POLICY_GRANTED
+							     ? policy_rule_name(wanted->rule)
+							     : err_code_name(err->code),
 					   .text = err ? err->text : NULL,
 				   });
 }
@@ -198,36 +220,35 @@ static void do_register(struct visit *visit, const char *path_name)
 {
 	const char *text = visit->request->body;
 	bool empty = text[strspn(text, " \r\n\t")] == '\0' || strncmp(text, "null", 4) == 0;
+	struct wanted wanted = { .given = path_name };
 	struct buf bound = BUF_INIT(4096);
 	struct json *body = NULL, *answer;
 	struct account account;
 	struct err err;
-	char *name = NULL;
 
 	if (!empty && json_parse(text, visit->request->body_len, &body, &err) != ERR_NONE) {
 		answer_error_text(visit->broker, visit->exchange, 400, "malformed_json_payload");
 		goto out;
 	}
-	name = registered_name(visit, path_name, &err);
-	if (!name) {
-		audit_register(visit, path_name, &err);
+	if (read_wanted(visit, &wanted, &err) != ERR_NONE) {
+		audit_account(visit, "register", &wanted, &err);
 		answer_error_text(visit->broker, visit->exchange,
-				  err.code == ERR_DENIED ? 403 : 400, err.text);
+				  wanted.rule != POLICY_GRANTED ? 403 : 400, err.text);
 		goto out;
 	}
-	buf_add_str(&bound, name);
+	buf_add_str(&bound, wanted.name);
 	if (!add_allowed(json_get(body, "allowfrom"), &bound) || bound.overflow) {
 		answer_error_text(visit->broker, visit->exchange, 400, "invalid_allowfrom_cidr");
 		goto out;
 	}
 	if (account_of(visit, buf_str(&bound), true, &account, &err) != ERR_NONE) {
-		audit_register(visit, name, &err);
+		audit_account(visit, "register", &wanted, &err);
 		answer_error_text(visit->broker, visit->exchange,
 				  status_of_err(POLICY_GRANTED, &err), err.text);
 		goto out;
 	}
-	audit_register(visit, name, NULL);
-	answer = account_json(visit, name, &account);
+	audit_account(visit, "register", &wanted, NULL);
+	answer = account_json(visit, wanted.name, &account);
 	json_set(answer, "allowfrom",
 		 json_get(body, "allowfrom") ? json_copy(json_get(body, "allowfrom"))
 					     : json_array());
@@ -236,44 +257,57 @@ out:
 	wipe(&account, sizeof(account));
 	json_free(body);
 	buf_clear(&bound);
-	free(name);
+	wanted_clear(&wanted);
 }
 
 /* ---- storage -------------------------------------------------------------------- */
 
+static void answer_all(struct visit *visit)
+{
+	struct json *map = json_object();
+	struct account account;
+	struct err err;
+
+	for (size_t i = 0; i < visit->who->grant->names.count; i++) {
+		const char *granted = visit->who->grant->names.item[i];
+
+		if (account_of(visit, granted, false, &account, &err) == ERR_NONE) {
+			json_set(map, granted, account_json(visit, granted, &account));
+		}
+	}
+	wipe(&account, sizeof(account));
+	answer_json(visit->broker, visit->exchange, 200, map);
+}
+
 static void serve_storage(struct visit *visit, const char *path_name)
 {
+	struct wanted wanted = { .given = path_name };
 	struct account account;
-	struct json *map;
 	struct err err;
-	char *name;
 
 	if (!path_name) {
-		map = json_object();
-		for (size_t i = 0; i < visit->who->grant->names.count; i++) {
-			const char *granted = visit->who->grant->names.item[i];
-
-			if (account_of(visit, granted, false, &account, &err) == ERR_NONE) {
-				json_set(map, granted, account_json(visit, granted, &account));
-			}
-		}
-		answer_json(visit->broker, visit->exchange, 200, map);
+		audit_account(visit, "storage", &wanted, NULL);
+		answer_all(visit);
 		return;
 	}
-	name = registered_name(visit, path_name, &err);
-	if (!name) {
-		answer_error_text(visit->broker, visit->exchange, 403, err.text);
-	} else if (strcmp(visit->request->method, "POST") == 0) {
+	if (read_wanted(visit, &wanted, &err) != ERR_NONE) {
+		audit_account(visit, "storage", &wanted, &err);
+		answer_error_text(visit->broker, visit->exchange,
+				  wanted.rule != POLICY_GRANTED ? 403 : 400, err.text);
+		return;
+	}
+	audit_account(visit, "storage", &wanted, NULL);
+	if (strcmp(visit->request->method, "POST") == 0) {
 		/* 201: "the CNAME is there", which none has to be. */
 		answer_json(visit->broker, visit->exchange, 201, json_object());
-	} else if (account_of(visit, name, false, &account, &err) == ERR_NONE) {
+	} else if (account_of(visit, wanted.name, false, &account, &err) == ERR_NONE) {
 		answer_json(visit->broker, visit->exchange, 200,
-			    account_json(visit, name, &account));
+			    account_json(visit, wanted.name, &account));
 	} else {
 		answer_error_text(visit->broker, visit->exchange, 404, "not registered");
 	}
 	wipe(&account, sizeof(account));
-	free(name);
+	wanted_clear(&wanted);
 }
 
 /* ---- update --------------------------------------------------------------------- */
@@ -359,7 +393,7 @@ bool door_acmedns(struct visit *visit)
 	}
 	if (strcmp(place.what, "health") == 0) {
 		answer_text(visit->broker, visit->exchange, 200, "text/plain", "");
-	} else if (!visit_identify(visit, &err)) {
+	} else if (!visit_identify_account(visit, &err)) {
 		forbid(visit, &err);
 	} else if (strcmp(place.what, "storage") == 0) {
 		serve_storage(visit, place.name[0] ? place.name : NULL);

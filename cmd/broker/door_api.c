@@ -319,7 +319,7 @@ static void refuse_part(struct part *part, const struct err *err)
 static void open_all(struct visit *visit, struct call *call, const struct json *body)
 {
 	const struct json *list = json_get(body, "challenges");
-	struct claim_group *group = claim_group_new();
+	struct claim_group *group = claim_group_new(false);
 	struct err err;
 
 	for (size_t i = 0; i < call->count; i++) {
@@ -394,10 +394,32 @@ static void add_claim(void *arg, struct claim *claim)
 	}
 }
 
+/* What is not about a new value: claims write their own lines. */
+static void audit_served(const struct visit *visit, const char *action, const struct audit *about)
+{
+	struct audit line = *about;
+
+	line.door = "api";
+	line.action = action;
+	line.who = visit->who;
+	line.verdict = line.reason ? "refused" : "granted";
+	audit_write(visit->broker, &line);
+}
+
+static void audit_claim(const struct visit *visit, const char *action, const struct claim *claim)
+{
+	audit_served(visit, action,
+		     &(struct audit){ .name = claim->name,
+				      .owner = claim->owner,
+				      .value = claim->value,
+				      .view = claim->view });
+}
+
 static void list_challenges(struct visit *visit)
 {
 	struct buf body = BUF_INIT(LIST_MAX);
 
+	audit_served(visit, "list", &(struct audit){ 0 });
 	json_put_open(&body, NULL, JSON_KIND_OBJECT);
 	json_put_open(&body, "challenges", JSON_KIND_ARRAY);
 	claim_for_each(visit->broker, sees_all(visit->who) ? NULL : visit->who->grant->name,
@@ -412,6 +434,8 @@ static void not_found(struct visit *visit)
 	struct err err;
 
 	err_set(&err, ERR_NOT_FOUND, "", "there is no such challenge of this client");
+	audit_served(visit, strcmp(visit->request->method, "DELETE") == 0 ? "remove" : "show",
+		     &(struct audit){ .reason = err_code_name(err.code), .text = err.text });
 	answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 }
 
@@ -559,6 +583,7 @@ static void delete_matching(struct visit *visit)
 		err_set(&err, ERR_USAGE, "", "say which: ?name=NAME, &value=VALUE, or both");
 		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 	} else {
+		audit_served(visit, "remove", &(struct audit){ .name = name, .value = value });
 		answer_removed(visit, leave_all(visit, name ? name_base(parsed) : NULL, value));
 	}
 	free(name);
@@ -572,6 +597,7 @@ static void get_grant(struct visit *visit)
 	const struct conf_client *grant = visit->who->grant;
 	struct json *body = json_object();
 
+	audit_served(visit, "grant", &(struct audit){ 0 });
 	json_set_str(body, "client", grant->name);
 	json_set_str(body, "credential", visit->who->credential);
 	json_set_str(body, "from", visit->who->from_text);
@@ -583,41 +609,6 @@ static void get_grant(struct visit *visit)
 		free(text);
 	}
 	answer_json(visit->broker, visit->exchange, 200, body);
-}
-
-/* Of the name alone: where its alias leads is asked when it is published. */
-static void post_check(struct visit *visit, const struct json *body)
-{
-	const struct policy_client client = identity_policy(visit->who);
-	const char *name = json_str(body, "name");
-	const char *view = json_str(body, "view");
-	struct policy_question question = {
-		.view = view ? view : visit->who->grant->views.item[0],
-		.value = json_str(body, "value"),
-	};
-	struct buf answer = BUF_INIT(CLAIM_TEXT_MAX);
-	enum policy_rule rule;
-	char parsed[NAME_TEXT_MAX];
-	struct err err;
-
-	if (!name || name_parse(name, parsed, &err) != ERR_NONE) {
-		if (!name) {
-			err_set(&err, ERR_USAGE, "", "write {\"name\": \"www.example.com\"}");
-		}
-		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
-		return;
-	}
-	question.name = name_base(parsed);
-	rule = policy_judge(&client, &question, &err);
-	json_put_open(&answer, NULL, JSON_KIND_OBJECT);
-	json_put_bool(&answer, "granted", rule == POLICY_GRANTED);
-	json_put_str(&answer, "name", question.name);
-	json_put_str(&answer, "view", question.view);
-	if (rule != POLICY_GRANTED) {
-		err_put(&answer, "error", rule, &err);
-	}
-	json_put_close(&answer, JSON_KIND_OBJECT);
-	answer_buf(visit->broker, visit->exchange, 200, 0, &answer);
 }
 
 /* ---- paths ---------------------------------------------------------------------- */
@@ -658,13 +649,16 @@ static void serve_one(struct visit *visit, const char *id)
 	    (strcmp(method, "DELETE") == 0 && !mine && !may_remove_all(visit->who))) {
 		not_found(visit);
 	} else if (strcmp(method, "DELETE") == 0 && !events) {
+		audit_claim(visit, "remove", claim);
 		claim_leave(claim);
 		answer_removed(visit, 1);
 	} else if (strcmp(method, "GET") != 0) {
 		wrong_method(visit);
 	} else if (events) {
+		audit_claim(visit, "follow", claim);
 		get_events(visit, claim);
 	} else {
+		audit_claim(visit, "show", claim);
 		get_challenge(visit, claim);
 	}
 }
@@ -684,7 +678,7 @@ static void serve_known(struct visit *visit)
 	} else if (strncmp(path, "challenges/", 11) == 0) {
 		serve_one(visit, path + 11);
 	} else if (strcmp(path, "check") == 0 && post) {
-		with_body(visit, post_check);
+		with_body(visit, api_check);
 	} else if (strcmp(path, "grant") == 0 && get) {
 		get_grant(visit);
 	} else {

@@ -70,6 +70,13 @@ static void serve(struct visit *visit, const struct json *body, bool present)
 			     wanted.echo);
 		return;
 	}
+	audit_write(broker, &(struct audit){ .door = "httpreq",
+					     .action = "remove",
+					     .who = visit->who,
+					     .name = wanted.name,
+					     .owner = wanted.owner,
+					     .value = wanted.value,
+					     .verdict = "granted" });
 	/* A value is a digest of its own challenge, and only this client's are looked at. */
 	claim_leave_matching(broker, visit->who->grant->name, NULL, wanted.value);
 	answer_json(broker, visit->exchange, 200, wanted.echo);

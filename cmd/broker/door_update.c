@@ -8,6 +8,7 @@
  * A key's own values alone are ever removed. lego deletes the RRset and adds its value in
  * one message: that is the add, and its siblings stay.
  */
+#include "claim.h"
 #include "door_dns.h"
 
 #define ADDS_MAX 100
@@ -109,46 +110,63 @@ static unsigned check_shape(const struct dns_request *request, const struct dns_
 	}
 }
 
-/* Whether this key may use that owner name at all. */
-static bool may_use(const struct identity *who, const char *owner, struct err *err)
-{
-	const struct conf_zone *target =
-		conf_target_zone(who->generation->conf, who->grant->views.item[0]);
-	const struct policy_client client = identity_policy(who);
-	char name[NAME_TEXT_MAX];
+/* Why an UPDATE is refused, for its answer and its audit line. */
+struct refusal {
+	unsigned rcode;
+	const struct dns_request_rr *rr; /* NULL: none alone is to blame */
+	enum policy_rule rule;
+	struct err err;
+};
 
-	if (strlist_has(&who->grant->targets, owner)) {
-		return true;
-	}
-	if (!policy_name_of(owner, target ? target->suffix : NULL, name)) {
-		err_set(err, ERR_DENIED, who->grant->name,
-			"\"%s\" is the owner name of no challenge that this client may answer",
-			owner);
+/* Whether this key may do that at all: a record to add as the value that it is. */
+static bool may(const struct identity *who, const struct dns_request_rr *rr, struct refusal *why)
+{
+	const struct claim_request request = {
+		.who = (struct identity *)(uintptr_t)who,
+		.owner = rr->owner,
+		.value = is_add(rr) ? rr->txt : NULL,
+	};
+	const char *view = who->grant->views.item[0];
+	struct asked asked;
+
+	if (claim_read_names(&request, view, &asked, &why->err) != ERR_NONE) {
 		return false;
 	}
-	return policy_name(&client, name, err) == POLICY_GRANTED;
+	why->rule = claim_judge_asked(&request, &asked, view, &why->err);
+	return why->rule == POLICY_GRANTED;
 }
 
-static unsigned check_update(struct dns_door *door, const struct dns_request *request,
-			     const struct identity *who, struct err *err)
+static bool is_refused(struct dns_door *door, const struct dns_request *request,
+		       const struct identity *who, struct refusal *why)
 {
-	unsigned rcode = DNS_NOERROR;
 	size_t adds = 0;
 
-	err_set(err, ERR_USAGE, who->grant->name, "a record of the UPDATE is not as it must be");
-	for (size_t i = 0; i < request->prerequisite_count && rcode == DNS_NOERROR; i++) {
-		rcode = check_prerequisite(door, request, &request->prerequisite[i]);
-	}
-	for (size_t i = 0; i < request->update_count && rcode == DNS_NOERROR; i++) {
-		const struct dns_request_rr *rr = &request->update[i];
-
-		rcode = check_shape(request, rr);
-		if (rcode == DNS_NOERROR && !may_use(who, rr->owner, err)) {
-			rcode = DNS_REFUSED;
+	*why = (struct refusal){ .rcode = DNS_NOERROR };
+	err_set(&why->err, ERR_USAGE, who->grant->name,
+		"a record of the UPDATE is not as it must be");
+	for (size_t i = 0; i < request->prerequisite_count && why->rcode == DNS_NOERROR; i++) {
+		why->rr = &request->prerequisite[i];
+		why->rcode = check_prerequisite(door, request, why->rr);
+		if (why->rcode != DNS_NOERROR) {
+			err_set(&why->err, ERR_USAGE, who->grant->name,
+				"a prerequisite of the UPDATE does not hold");
 		}
-		adds += is_add(rr);
 	}
-	return rcode == DNS_NOERROR && adds > ADDS_MAX ? DNS_REFUSED : rcode;
+	for (size_t i = 0; i < request->update_count && why->rcode == DNS_NOERROR; i++) {
+		why->rr = &request->update[i];
+		why->rcode = check_shape(request, why->rr);
+		if (why->rcode == DNS_NOERROR && !may(who, why->rr, why)) {
+			why->rcode = DNS_REFUSED;
+		}
+		adds += is_add(why->rr);
+	}
+	if (why->rcode == DNS_NOERROR && adds > ADDS_MAX) {
+		why->rcode = DNS_REFUSED;
+		why->rr = NULL;
+		err_set(&why->err, ERR_USAGE, who->grant->name,
+			"more than %d records are added at once", ADDS_MAX);
+	}
+	return why->rcode != DNS_NOERROR;
 }
 
 /* ---- updates: work -------------------------------------------------------------- */
@@ -242,6 +260,17 @@ static void on_claim(void *arg, const struct claim *claim)
 	look(task);
 }
 
+static void audit_removed(struct dns_door *door, const struct identity *who,
+			  const struct dns_request_rr *rr)
+{
+	audit_write(door->broker, &(struct audit){ .door = "update",
+						   .action = "remove",
+						   .who = who,
+						   .owner = rr->owner,
+						   .value = rr->txt,
+						   .verdict = "granted" });
+}
+
 /* Deletes of an owner that gets a value by the same message are a part of that add. */
 static bool is_added_too(const struct dns_request *request, const char *owner)
 {
@@ -264,6 +293,7 @@ static void do_deletes(struct dns_door *door, const struct dns_request *request,
 		    (rr->class_ == DNS_CLASS_ANY && is_added_too(request, rr->owner))) {
 			continue;
 		}
+		audit_removed(door, who, rr);
 		/* A value is a digest of its own challenge; an alias may have led it elsewhere. */
 		if (rr->class_ == DNS_CLASS_NONE) {
 			claim_leave_matching(door->broker, who->grant->name, NULL, rr->txt);
@@ -328,18 +358,24 @@ static void open_claim(struct task *task, const struct dns_request_rr *rr, struc
 }
 
 static void audit_refused(struct dns_door *door, const struct dns_request *request,
-			  const struct identity *who, const struct err *err)
+			  const struct identity *who, const struct refusal *why)
 {
+	const struct dns_request_rr *rr = why->rr                     ? why->rr
+					  : request->update_count > 0 ? &request->update[0]
+								      : NULL;
+
 	metrics_count(door->broker, "update", OUTCOME_REFUSED);
 	audit_write(door->broker,
 		    &(struct audit){
 			    .door = "update",
-			    .action = "update",
+			    .action = rr && is_add(rr) ? "publish" : "remove",
 			    .who = who,
-			    .owner = request->update_count > 0 ? request->update[0].owner : NULL,
+			    .owner = rr ? rr->owner : NULL,
+			    .value = rr ? rr->txt : NULL,
 			    .verdict = "refused",
-			    .reason = err_code_name(err->code),
-			    .text = err->text,
+			    .reason = why->rule != POLICY_GRANTED ? policy_rule_name(why->rule)
+								  : err_code_name(why->err.code),
+			    .text = why->err.text,
 		    });
 }
 
@@ -350,25 +386,26 @@ void dns_serve_update(struct dns_door *door, const struct dns_from *from, const 
 	struct identity *who = NULL;
 	struct claim_group *group;
 	struct task *task;
-	struct err err;
-	unsigned rcode = DNS_REFUSED;
+	struct refusal why = { .rcode = DNS_REFUSED };
 
-	if (identify_key(door->broker, request->tsig->key, &from->peer, &who, &err) == ERR_NONE) {
-		rcode = check_update(door, request, who, &err);
-	}
-	if (rcode != DNS_NOERROR) {
-		audit_refused(door, request, who, &err);
-		dns_send_rcode(door, from, wire, request, rcode);
+	if (identify_key(door->broker, request->tsig->key, &from->peer, &who, &why.err) !=
+		    ERR_NONE ||
+	    is_refused(door, request, who, &why)) {
+		audit_refused(door, request, who, &why);
+		dns_send_rcode(door, from, wire, request, why.rcode);
 		identity_free(who);
 		dns_request_free(request);
 		return;
 	}
 	task = task_new(door, from, wire, request);
-	group = claim_group_new();
+	group = claim_group_new(true);
 	for (size_t i = 0; i < request->update_count && task->rcode == DNS_NOERROR; i++) {
 		if (is_add(&request->update[i])) {
 			open_claim(task, &request->update[i], who, group);
 		}
+	}
+	if (task->rcode != DNS_NOERROR) {
+		claim_group_fail(group);
 	}
 	claim_group_close(group);
 	if (task->rcode == DNS_NOERROR) {

@@ -119,18 +119,28 @@ void answer_err_as(struct broker *broker, struct world_exchange *exchange, int s
 
 /* ---- who asks --------------------------------------------------------------------------- */
 
-bool visit_identify(struct visit *visit, struct err *err)
+static bool identify_visit(struct visit *visit, bool accounts, struct err *err)
 {
 	struct proof proof = {
 		.peer = visit->request->peer,
 		.authorization = visit_header(visit, "authorization"),
 		.forwarded = visit_header(visit, "x-forwarded-for"),
 		.trusted_proxies = &visit->listener->trusted_proxies,
-		.user = visit_header(visit, "x-api-user"),
-		.password = visit_header(visit, "x-api-key"),
+		.user = accounts ? visit_header(visit, "x-api-user") : NULL,
+		.password = accounts ? visit_header(visit, "x-api-key") : NULL,
 	};
 
 	return visit->who || identify(visit->broker, &proof, &visit->who, err) == ERR_NONE;
+}
+
+bool visit_identify(struct visit *visit, struct err *err)
+{
+	return identify_visit(visit, false, err);
+}
+
+bool visit_identify_account(struct visit *visit, struct err *err)
+{
+	return identify_visit(visit, true, err);
 }
 
 void audit_unknown(const struct visit *visit, const char *door, const struct err *err)

@@ -158,8 +158,10 @@ struct claim_group {
 	size_t left;         /* still on their way */
 	size_t members;      /* claims that point here, and who opened it */
 	struct claim *ready; /* authorized */
+	bool whole, failed;  /* whole: none is published when one failed */
 };
-struct claim_group *claim_group_new(void);
+struct claim_group *claim_group_new(bool whole);
+void claim_group_fail(struct claim_group *group); /* something else of the request did */
 /* No more will be opened with it: who made it lets go. */
 void claim_group_close(struct claim_group *group);
 
@@ -257,6 +259,8 @@ struct visit {
 
 const char *visit_header(const struct visit *visit, const char *name); /* NULL: none */
 bool visit_identify(struct visit *visit, struct err *err);
+/* By acme-dns's headers too: an account is for its own name alone, so the other doors take none. */
+bool visit_identify_account(struct visit *visit, struct err *err);
 /* One line of JSON; takes body. */
 void answer_json(struct broker *broker, struct world_exchange *exchange, int status,
 		 struct json *body);
@@ -290,6 +294,9 @@ bool door_api(struct visit *visit); /* false: the path is not one of its own */
 bool door_httpreq(struct visit *visit);
 bool door_acmedns(struct visit *visit);
 void api_cancel_all(struct broker *broker);
+/* POST /v1/check: all that a publish would judge, and nothing is published. */
+void api_check(struct visit *visit, const struct json *body);
+void checks_cancel_all(struct broker *broker);
 
 struct dns_door;
 struct dns_door *dns_door_open(struct broker *broker, const struct listen_at *udp,
@@ -342,7 +349,7 @@ struct broker {
 	struct journal_call *recovering;
 	void *claims_by_id, *claims_by_owner, *usages; /* tsearch trees */
 	size_t claim_count;
-	size_t waiting; /* claims that are neither visible nor failed */
+	size_t waiting; /* claims that are neither visible nor failed, and dry runs */
 	struct use *uses;
 	struct metrics metrics;
 	int64_t sweep_due_us;
@@ -351,6 +358,7 @@ struct broker {
 	int64_t stop_by_us;
 	struct call *calls;         /* of the API: requests that wait */
 	struct single *singles;     /* of httpreq and acmedns */
+	struct check *checks;       /* dry runs that wait for a route */
 	uint8_t secret[SHA256_LEN]; /* accounts of acmedns are derived from it */
 	bool ready, stopping;
 	int audit_fd;

@@ -10,17 +10,26 @@ struct single {
 	struct world_timer *answer_due;
 	struct json *echo;
 	int status;
-	char *text; /* of a failure */
+	int64_t retry_after_s; /* 0: not said */
+	char *text;            /* of a failure */
 	struct single *prev, *next;
 };
+
+static void answer_error_later(struct broker *broker, struct world_exchange *exchange, int status,
+			       int64_t retry_after_s, const char *text)
+{
+	struct buf body = BUF_INIT(CLAIM_TEXT_MAX);
+
+	json_put_open(&body, NULL, JSON_KIND_OBJECT);
+	json_put_str(&body, "error", text);
+	json_put_close(&body, JSON_KIND_OBJECT);
+	answer_buf(broker, exchange, status, retry_after_s, &body);
+}
 
 void answer_error_text(struct broker *broker, struct world_exchange *exchange, int status,
 		       const char *text)
 {
-	struct json *body = json_object();
-
-	json_set_str(body, "error", text);
-	answer_json(broker, exchange, status, body);
+	answer_error_later(broker, exchange, status, 0, text);
 }
 
 static void single_free(struct single *single)
@@ -53,13 +62,14 @@ static void on_answer_due(void *arg)
 	struct json *echo = single->echo;
 	char *text = single->text;
 	int status = single->status;
+	int64_t retry_after_s = single->retry_after_s;
 
 	single->answer_due = NULL;
 	single->echo = NULL;
 	single->text = NULL;
 	single_free(single);
 	if (text) {
-		answer_error_text(broker, exchange, status, text);
+		answer_error_later(broker, exchange, status, retry_after_s, text);
 		json_free(echo);
 	} else {
 		answer_json(broker, exchange, status, echo);
@@ -89,6 +99,7 @@ static void on_claim(void *arg, const struct claim *claim)
 		decide(single, 200, NULL);
 	} else if (claim->state == CLAIM_FAILED) {
 		sentence = err_format(claim->err);
+		single->retry_after_s = claim->err->retry_after_s;
 		decide(single, status_of_err(claim->rule, claim->err), sentence);
 		free(sentence);
 	} else if (claim->state == CLAIM_LEAVING) {
@@ -143,7 +154,8 @@ void single_begin(struct visit *visit, const struct claim_request *request, stru
 	if (!claim) {
 		char *sentence = err_format(&err);
 
-		answer_error_text(broker, visit->exchange, status_of_err(rule, &err), sentence);
+		answer_error_later(broker, visit->exchange, status_of_err(rule, &err),
+				   err.retry_after_s, sentence);
 		free(sentence);
 		json_free(echo);
 		return;

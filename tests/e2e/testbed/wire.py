@@ -199,7 +199,7 @@ class Wire:
             return
         try:
             message = dnswire.parse(data)
-        except dnswire.WireError:
+        except (dnswire.WireError, UnicodeError):
             return
         if message.is_reply:
             source, source_port, target = target, target_port, source
