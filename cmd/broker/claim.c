@@ -335,6 +335,22 @@ static void retract(struct claim *claim)
 	}
 }
 
+/* Faults of ours or of the DNS; what policy and limits refuse is not. */
+static void note_mishap(const struct claim *claim)
+{
+	struct broker *broker = claim->broker;
+
+	if (claim->rule == POLICY_GRANTED && claim->err->code != ERR_LIMIT &&
+	    claim->err->code != ERR_CANCELED) {
+		mishap_note(broker->args.state,
+			    &(struct mishap){ .at_s = world_wall_s(broker->world),
+					      .who = claim->client,
+					      .name = claim->name ? claim->name : claim->owner,
+					      .code = err_code_name(claim->err->code),
+					      .text = claim->err->text });
+	}
+}
+
 static void fail(struct claim *claim, const struct err *err)
 {
 	struct broker *broker = claim->broker;
@@ -348,6 +364,7 @@ static void fail(struct claim *claim, const struct err *err)
 		      : err->code == ERR_LIMIT      ? OUTCOME_LIMITED
 						    : OUTCOME_FAILED);
 	set_state(claim, CLAIM_FAILED);
+	note_mishap(claim);
 	audit(claim, "publish", claim->rule != POLICY_GRANTED ? "refused" : "failed");
 	claim->expiry =
 		world_timer_start(broker->world, FAILED_KEPT_US, on_failed_long_enough, claim);

@@ -48,9 +48,25 @@ static void on_let_go(void *arg, const struct err *err)
 	finish(run, NULL);
 }
 
+/* certbot looks at no exit status: `dns01 status` says it, too. */
+static void note_mishap(const struct hook_run *run, const struct err *err)
+{
+	const struct strlist *names = &run->request.names;
+
+	if (err->code != ERR_CANCELED) {
+		mishap_note(run->cli.conf->state,
+			    &(struct mishap){ .at_s = world_wall_s(run->cli.world),
+					      .who = run->requester,
+					      .name = names->count > 0 ? names->item[0] : NULL,
+					      .code = err_code_name(err->code),
+					      .text = err->text });
+	}
+}
+
 static void give_up(struct hook_run *run, const struct err *err)
 {
 	cli_fail(&run->cli, err);
+	note_mishap(run, err);
 	if (run->hold) {
 		hold_let_go(run->hold, on_let_go, run);
 	} else {

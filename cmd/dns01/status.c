@@ -1,9 +1,11 @@
-/* dns01 status: certificates on disk, and values of ours in DNS. */
+/* dns01 status: certificates on disk, values of ours in DNS, and what failed lately. */
 #include "cli.h"
+
+#define MISHAPS_SHOWN 20
 
 struct status_run {
 	struct cli cli;
-	struct json *values;
+	struct json *values, *failures;
 };
 
 static void show_certificate(struct status_run *run, struct json *object,
@@ -71,6 +73,35 @@ static void show_lineage(struct status_run *run, const char *name, struct json *
 	lineage_free(lineage);
 }
 
+static void show_value(struct status_run *run, const struct journal_row *row)
+{
+	static const char *const states[] = {
+		[JOURNAL_WANTED] = "wanted",
+		[JOURNAL_APPLIED] = "in DNS",
+		[JOURNAL_RETRACTING] = "being removed",
+	};
+	const char *state = states[row->state];
+	const char *holder = row->requester[0] ? row->requester : "nobody (sweep)";
+	struct json *object = json_object();
+	char until[32] = "";
+
+	if (row->expires_at > 0) {
+		time_format(until, row->expires_at);
+	}
+	if (!run->cli.options.json) {
+		printf("%s %s: %s, held by %s%s%s\n", row->owner, row->value, state, holder,
+		       until[0] ? " until " : "", until);
+	}
+	json_set_str(object, "owner", row->owner);
+	json_set_str(object, "value", row->value);
+	json_set_str(object, "zone", row->zone);
+	json_set_str(object, "view", row->view);
+	json_set_str(object, "state", state);
+	json_set_str(object, "holder", row->requester);
+	json_set_str(object, "until", until[0] ? until : NULL);
+	json_add(run->values, object);
+}
+
 static void show_values(void *arg, const struct err *err, const struct journal_row *rows,
 			size_t count)
 {
@@ -80,27 +111,28 @@ static void show_values(void *arg, const struct err *err, const struct journal_r
 		cli_fail(&run->cli, err);
 	}
 	for (size_t i = 0; i < count; i++) {
-		static const char *const states[] = {
-			[JOURNAL_WANTED] = "wanted",
-			[JOURNAL_APPLIED] = "in DNS",
-			[JOURNAL_RETRACTING] = "being removed",
-		};
-		const char *state = states[rows[i].state];
-		const char *holder = rows[i].requester[0] ? rows[i].requester : "nobody (sweep)";
-		struct json *object = json_object();
-
-		if (!run->cli.options.json) {
-			printf("%s %s: %s, held by %s\n", rows[i].owner, rows[i].value, state,
-			       holder);
-		}
-		json_set_str(object, "owner", rows[i].owner);
-		json_set_str(object, "value", rows[i].value);
-		json_set_str(object, "zone", rows[i].zone);
-		json_set_str(object, "state", state);
-		json_set_str(object, "holder", rows[i].requester);
-		json_add(run->values, object);
+		show_value(run, &rows[i]);
 	}
 	world_real_stop(run->cli.world);
+}
+
+static void show_mishap(void *arg, const struct mishap *mishap)
+{
+	struct status_run *run = arg;
+	struct json *object = json_object();
+	char at[32];
+
+	time_format(at, mishap->at_s);
+	if (!run->cli.options.json) {
+		printf("%s %s%s%s failed: %s\n", at, mishap->who, mishap->name ? " " : "",
+		       mishap->name ? mishap->name : "", mishap->text);
+	}
+	json_set_str(object, "at", at);
+	json_set_str(object, "who", mishap->who);
+	json_set_str(object, "name", mishap->name);
+	json_set_str(object, "code", mishap->code);
+	json_set_str(object, "text", mishap->text);
+	json_add(run->failures, object);
 }
 
 int verb_status(int argc, char **argv)
@@ -111,6 +143,7 @@ int verb_status(int argc, char **argv)
 	struct err err;
 
 	run.values = json_array();
+	run.failures = json_array();
 	if (!cli_open(&run.cli, OPTIONS_COMMON, argc, argv)) {
 		goto out;
 	}
@@ -122,12 +155,14 @@ int verb_status(int argc, char **argv)
 	}
 	journal_list_start(run.cli.journal, &(struct journal_match){ 0 }, show_values, &run);
 	cli_run(&run.cli);
+	mishap_list(run.cli.conf->state, MISHAPS_SHOWN, show_mishap, &run);
 	if (run.cli.options.json) {
 		struct json *object = json_object();
 		char *text;
 
 		json_set(object, "lineages", json_copy(lineages));
 		json_set(object, "values", json_copy(run.values));
+		json_set(object, "failures", json_copy(run.failures));
 		text = json_pretty(object);
 		puts(text);
 		free(text);
@@ -138,6 +173,7 @@ int verb_status(int argc, char **argv)
 out:
 	json_free(lineages);
 	json_free(run.values);
+	json_free(run.failures);
 	strlist_clear(&names);
 	return cli_close(&run.cli);
 }

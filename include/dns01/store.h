@@ -7,6 +7,7 @@
  *   holders zones.lock    bytes that living processes hold locked
  *   accounts/NAME/        account.key account.json; next.key and lock while its key changes
  *   renewals.db           what renewal remembers
+ *   mishaps.json          what failed lately
  *   certs/NAME/           current -> vNNNN/ {privkey,cert,chain,fullchain}.pem lineage.conf
  *                         lineage.conf -> current/lineage.conf
  *                         pending/ {privkey.pem order.json}   lock
@@ -249,6 +250,21 @@ struct token_use {
 enum err_code tokens_used(struct clients *clients, const struct token_use *uses, size_t count,
 			  struct err *err) MUST_CHECK;
 void token_row_free(struct token_row *row); /* wipes */
+
+/* ---- mishaps: what failed lately --------------------------------------------------------- */
+
+/* Of hooks and of the broker's clients: a log for people, of the last ones alone. */
+struct mishap {
+	int64_t at_s;     /* Unix time */
+	const char *who;  /* "hook certbot", or a client of the broker */
+	const char *name; /* NULL: none alone */
+	const char *code; /* err_code_name */
+	const char *text; /* the sentence */
+};
+void mishap_note(const char *state, const struct mishap *mishap);
+/* The last `most` of them, the oldest first; each is borrowed for the call. */
+typedef void mishap_each(void *arg, const struct mishap *mishap);
+void mishap_list(const char *state, size_t most, mishap_each *each, void *arg);
 
 /* ---- backup ---------------------------------------------------------------------------- */
 
