@@ -4,20 +4,85 @@
  */
 #include "door_dns.h"
 
+#include <search.h>
+
 #define TCP_IDLE_US ((int64_t)30 * 1000000)
 #define TCP_MAX 2000 /* connections */
 #define TASKS_MAX 64 /* updates at once of one connection */
 #define MESSAGE_MAX 65535
-#define REPLAY_S (2 * TSIG_FUDGE_S) /* how long a MAC could be sent again */
-#define REPLAYS_MAX 20000
+#define REPLAY_S (TSIG_FUDGE_S + 1) /* how long after it was signed it may come */
+#define REPLAYS_MAX 100000
 #define SOA_MINIMUM_S 30
 #define TYPE_AXFR 252
 #define TYPE_IXFR 251
 
-/* ---- sending -------------------------------------------------------------------- */
-
 static void conn_drop(struct conn_dns *conn);
 static void take_messages(struct conn_dns *conn);
+static void send_wire(struct dns_door *door, const struct dns_from *from, const struct buf *wire);
+
+/* ---- replays -------------------------------------------------------------------- */
+
+static int by_mac(const void *a, const void *b)
+{
+	const struct tsig_mac *x = &((const struct replay *)a)->mac;
+	const struct tsig_mac *y = &((const struct replay *)b)->mac;
+
+	return x->len != y->len ? (x->len < y->len ? -1 : 1) : memcmp(x->mac, y->mac, x->len);
+}
+
+static struct replay *find_replay(struct dns_door *door, const struct tsig_mac *mac)
+{
+	struct replay key = { .mac = *mac };
+	struct replay **found = tfind(&key, &door->replays, by_mac);
+
+	return found ? *found : NULL;
+}
+
+/* In the order in which they came, which clocks that differ make a little late. */
+static void replays_expire(struct dns_door *door, int64_t now_s)
+{
+	while (door->oldest && door->oldest->until_s <= now_s) {
+		struct replay *replay = door->oldest;
+
+		door->oldest = replay->newer;
+		door->newest = door->oldest ? door->newest : NULL;
+		door->replay_count--;
+		tdelete(replay, &door->replays, by_mac);
+		buf_clear(&replay->answer);
+		free(replay);
+	}
+}
+
+/* True: it was seen before; its old answer is sent again once there is one. */
+static bool is_replay(struct dns_door *door, const struct dns_from *from,
+		      const struct dns_request *request)
+{
+	int64_t now_s = world_wall_s(door->broker->world);
+	struct replay *replay = find_replay(door, &request->tsig->mac);
+
+	if (replay) {
+		if (replay->answer.len > 0) {
+			send_wire(door, from, &replay->answer);
+		}
+		return true;
+	}
+	replays_expire(door, now_s);
+	replay = xcalloc(1, sizeof(*replay));
+	replay->mac = request->tsig->mac;
+	replay->until_s = request->tsig->time_s + REPLAY_S;
+	buf_init(&replay->answer, MESSAGE_MAX);
+	if (door->newest) {
+		door->newest->newer = replay;
+	} else {
+		door->oldest = replay;
+	}
+	door->newest = replay;
+	tsearch(replay, &door->replays, by_mac);
+	door->replay_count++;
+	return false;
+}
+
+/* ---- sending -------------------------------------------------------------------- */
 
 static void send_wire(struct dns_door *door, const struct dns_from *from, const struct buf *wire)
 {
@@ -61,15 +126,13 @@ static void send_answer(struct dns_door *door, const struct dns_from *from, cons
 		.key = claim ? broker_tsig_key(door->broker, claim->key) : NULL,
 		.now_s = world_wall_s(door->broker->world),
 	};
+	struct replay *replay;
 	struct buf out;
 
 	dns_reply_build(&out, wire, request, &reply);
-	for (struct replay *replay = door->replays; claim && replay; replay = replay->next) {
-		if (replay->answer.len == 0 && replay->mac.len == claim->mac.len &&
-		    answer->verdict == TSIG_VERIFIED &&
-		    memcmp(replay->mac.mac, claim->mac.mac, claim->mac.len) == 0) {
-			buf_add(&replay->answer, out.data, out.len);
-		}
+	replay = claim && answer->verdict == TSIG_VERIFIED ? find_replay(door, &claim->mac) : NULL;
+	if (replay && replay->answer.len == 0) {
+		buf_add(&replay->answer, out.data, out.len);
 	}
 	send_wire(door, from, &out);
 	buf_clear(&out);
@@ -79,54 +142,6 @@ void dns_send_rcode(struct dns_door *door, const struct dns_from *from, const ui
 		    const struct dns_request *request, unsigned rcode)
 {
 	send_answer(door, from, wire, request, &(struct answer){ .rcode = rcode });
-}
-
-/* ---- replays -------------------------------------------------------------------- */
-
-static void replays_expire(struct dns_door *door, int64_t now_s)
-{
-	struct replay **at = &door->replays;
-
-	while (*at) {
-		struct replay *replay = *at;
-
-		if (replay->until_s > now_s) {
-			at = &replay->next;
-			continue;
-		}
-		*at = replay->next;
-		buf_clear(&replay->answer);
-		free(replay);
-		door->replay_count--;
-	}
-}
-
-/* True: it was seen before; its old answer is sent again once there is one. */
-static bool is_replay(struct dns_door *door, const struct dns_from *from,
-		      const struct dns_request *request)
-{
-	const struct tsig_mac *mac = &request->tsig->mac;
-	int64_t now_s = world_wall_s(door->broker->world);
-	struct replay *replay;
-
-	for (replay = door->replays; replay; replay = replay->next) {
-		if (replay->mac.len == mac->len &&
-		    memcmp(replay->mac.mac, mac->mac, mac->len) == 0) {
-			if (replay->answer.len > 0) {
-				send_wire(door, from, &replay->answer);
-			}
-			return true;
-		}
-	}
-	replays_expire(door, now_s);
-	replay = xcalloc(1, sizeof(*replay));
-	replay->mac = *mac;
-	replay->until_s = now_s + REPLAY_S;
-	buf_init(&replay->answer, MESSAGE_MAX);
-	replay->next = door->replays;
-	door->replays = replay;
-	door->replay_count++;
-	return false;
 }
 
 /* ---- queries -------------------------------------------------------------------- */

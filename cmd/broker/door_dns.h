@@ -27,7 +27,7 @@ struct replay {
 	struct tsig_mac mac;
 	int64_t until_s;
 	struct buf answer; /* empty: still to come */
-	struct replay *next;
+	struct replay *newer;
 };
 
 struct task; /* door_update.c: one UPDATE that waits for its claims */
@@ -38,7 +38,8 @@ struct dns_door {
 	struct conn_dns *conns;
 	size_t conn_count;
 	struct task *tasks;
-	struct replay *replays;
+	void *replays; /* tsearch tree, by MAC */
+	struct replay *oldest, *newest;
 	size_t replay_count;
 };
 

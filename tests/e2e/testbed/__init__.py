@@ -1,7 +1,7 @@
 """The test bed: real name servers, a real CA, misbehaving proxies, each test
 in namespaces of its own.  tests/e2e/README.md tells how to write a test."""
 
-from . import dnswire, namespace
+from . import dnswire, namespace, tsig
 from .bed import MissingTool, find_tool
 from .bind import Bind
 from .command import Command, Result
