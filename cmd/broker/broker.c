@@ -156,8 +156,7 @@ static void on_progress(void *arg, const struct progress *progress)
 	struct broker *broker = arg;
 
 	if (progress->kind == PROGRESS_BATCH) {
-		broker->metrics.batches++;
-		broker->metrics.batch_changes += progress->count;
+		metrics_size(&broker->metrics.batches, progress->count);
 	}
 }
 
@@ -307,16 +306,30 @@ static int inherited(const struct broker *broker, const struct listen_at *at, in
 	return broker->args.inherited ? broker->args.inherited(at, type) : -1;
 }
 
+/* Its export as files, which is there so that our user can read it; else the lineage. Gives. */
+static char *folder_of_certificate(const struct broker *broker, const char *name)
+{
+	const struct conf_certificate *certificate =
+		conf_find_certificate(broker->generation->conf, name);
+
+	for (size_t i = 0; certificate && i < certificate->export_count; i++) {
+		if (strcmp(certificate->export[i].layout, "files") == 0) {
+			return conf_export_path(&certificate->export[i], NULL);
+		}
+	}
+	return xasprintf("%s/certs/%s/current", broker->args.state, name);
+}
+
 static enum err_code open_tls(struct listener *listener, struct err *err)
 {
 	const struct conf_listener *settings = listener->settings;
-	const char *state = listener->broker->args.state;
+	char *folder;
 
 	if (settings->certificate) {
-		listener->cert_file = xasprintf("%s/certs/%s/current/fullchain.pem", state,
-						settings->certificate);
-		listener->key_file =
-			xasprintf("%s/certs/%s/current/privkey.pem", state, settings->certificate);
+		folder = folder_of_certificate(listener->broker, settings->certificate);
+		listener->cert_file = path_join(folder, "fullchain.pem");
+		listener->key_file = path_join(folder, "privkey.pem");
+		free(folder);
 	} else {
 		listener->cert_file = xstrdup(settings->cert_file);
 		listener->key_file = xstrdup(settings->key_file);
@@ -445,18 +458,22 @@ static void close_listeners(struct broker *broker)
 
 /* ---- the whole ------------------------------------------------------------------ */
 
+/* At the start, and with each reload: the file may have been moved away meanwhile. */
 static enum err_code open_audit(struct broker *broker, struct err *err)
 {
 	const char *path = broker->generation->conf->audit;
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640)
+		      : STDOUT_FILENO;
 
-	broker->audit_fd = STDOUT_FILENO;
-	if (!path) {
-		return ERR_NONE;
+	if (fd < 0) {
+		return err_set(err, ERR_IO, path, "cannot be written: %s", strerror(errno));
 	}
-	broker->audit_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
-	return broker->audit_fd >= 0
-		       ? ERR_NONE
-		       : err_set(err, ERR_IO, path, "cannot be written: %s", strerror(errno));
+	audit_flush(broker);
+	if (broker->audit_fd > STDERR_FILENO) {
+		close(broker->audit_fd);
+	}
+	broker->audit_fd = fd;
+	return ERR_NONE;
 }
 
 enum err_code broker_new(const struct broker_args *args, struct broker **out, struct err *err)
@@ -602,6 +619,7 @@ enum err_code broker_reload(struct broker *broker, struct conf *conf, struct err
 {
 	struct generation *old = broker->generation;
 	struct generation *fresh;
+	struct err unwritable;
 
 	if (!same_listeners(broker->first->conf, conf)) {
 		log_warn("the listeners of the configuration changed; they are opened by a restart "
@@ -614,6 +632,10 @@ enum err_code broker_reload(struct broker *broker, struct conf *conf, struct err
 	generation_open(fresh);
 	broker->generation = fresh;
 	generation_retire(old);
+	if (open_audit(broker, &unwritable) != ERR_NONE) {
+		log_error("%s: %s; audit lines go where they went", unwritable.subject,
+			  unwritable.text);
+	}
 	for (struct listener *at = broker->listeners; at; at = at->next) {
 		at->cert_seen = 0;
 		look_at_certificate(at);

@@ -6,6 +6,7 @@
 
 #include <grp.h>
 #include <pwd.h>
+#include <search.h>
 #include <strings.h>
 
 #define GROUPS_MAX 256
@@ -562,32 +563,45 @@ enum err_code identify_key(struct broker *broker, const char *key, const struct 
 
 /* ---- uses of tokens ------------------------------------------------------------- */
 
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct use *)a)->id, ((const struct use *)b)->id);
+}
+
 void token_note_use(struct broker *broker, const char *id, const char *from)
 {
-	struct use *use = broker->uses;
+	struct use key = { .id = (char *)(uintptr_t)id };
+	struct use **found = tfind(&key, &broker->uses, by_id);
+	struct use *use = found ? *found : xcalloc(1, sizeof(*use));
 
-	while (use && strcmp(use->id, id) != 0) {
-		use = use->next;
-	}
-	if (!use) {
-		use = xcalloc(1, sizeof(*use));
+	if (!found) {
 		use->id = xstrdup(id);
-		use->next = broker->uses;
-		broker->uses = use;
+		tsearch(use, &broker->uses, by_id);
+		use->next = broker->use_list;
+		broker->use_list = use;
+		broker->use_count++;
 	}
 	free(use->from);
 	use->from = xstrdup(from);
 	use->at_s = world_wall_s(broker->world);
 }
 
+static void free_use(void *node)
+{
+	struct use *use = node;
+
+	free(use->id);
+	free(use->from);
+	free(use);
+}
+
 void token_flush_uses(struct broker *broker)
 {
-	struct token_use *uses = NULL;
+	struct token_use *uses = xcalloc(broker->use_count + 1, sizeof(*uses));
 	size_t count = 0;
 	struct err err;
 
-	for (struct use *use = broker->uses; use; use = use->next) {
-		uses = xreallocarray(uses, count + 1, sizeof(*uses));
+	for (struct use *use = broker->use_list; use; use = use->next) {
 		uses[count++] = (struct token_use){ use->id, use->from, use->at_s };
 	}
 	if (count > 0 && tokens_used(broker->clients, uses, count, &err) != ERR_NONE) {
@@ -595,12 +609,8 @@ void token_flush_uses(struct broker *broker)
 			 err.text);
 	}
 	free(uses);
-	while (broker->uses) {
-		struct use *next = broker->uses->next;
-
-		free(broker->uses->id);
-		free(broker->uses->from);
-		free(broker->uses);
-		broker->uses = next;
-	}
+	tdestroy(broker->uses, free_use);
+	broker->uses = NULL;
+	broker->use_list = NULL;
+	broker->use_count = 0;
 }

@@ -232,18 +232,18 @@ enum outcome { OUTCOME_GRANTED, OUTCOME_REFUSED, OUTCOME_FAILED, OUTCOME_LIMITED
 struct histogram {
 	uint64_t count[BUCKETS + 1];
 	uint64_t total;
-	int64_t sum_us;
+	int64_t sum;
 };
 
 struct metrics {
 	uint64_t requests[DOOR_COUNT][OUTCOME_COUNT];
 	uint64_t errors[ERR_COUNT];
-	struct histogram publish, propagation;
-	uint64_t batches, batch_changes;
+	struct histogram publish, propagation, batches;
 };
 const char *door_name(enum door door);
 void metrics_count(struct broker *broker, const char *door, enum outcome outcome);
 void metrics_time(struct histogram *histogram, int64_t us);
+void metrics_size(struct histogram *histogram, size_t size);
 char *metrics_text(const struct broker *broker); /* Prometheus' format; gives */
 
 /* ---- doors ---------------------------------------------------------------------- */
@@ -350,7 +350,9 @@ struct broker {
 	void *claims_by_id, *claims_by_owner, *usages; /* tsearch trees */
 	size_t claim_count;
 	size_t waiting; /* claims that are neither visible nor failed, and dry runs */
-	struct use *uses;
+	void *uses;     /* tsearch tree, by id */
+	struct use *use_list;
+	size_t use_count;
 	struct metrics metrics;
 	int64_t sweep_due_us;
 	void (*stopped)(void *arg);

@@ -20,9 +20,13 @@ static const char *const outcome_names[] = {
 };
 static_assert(ARRAY_LEN(outcome_names) == OUTCOME_COUNT, "a name for each outcome");
 
-/* Upper bounds, milliseconds. */
-static const int64_t bounds_ms[BUCKETS] = { 5,    10,   25,    50,    100,    250,
-					    1000, 5000, 15000, 60000, 180000, 600000 };
+/* Upper bounds: of times in microseconds, of batches in values. */
+#define S INT64_C(1000000)
+static const int64_t time_bounds[BUCKETS] = { 5000, 10000, 25000,  50000,  100000,  250000,
+					      S,    5 * S, 15 * S, 60 * S, 180 * S, 600 * S };
+static const int64_t size_bounds[BUCKETS] = {
+	1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 4000
+};
 
 const char *door_name(enum door door)
 {
@@ -38,16 +42,26 @@ void metrics_count(struct broker *broker, const char *door, enum outcome outcome
 	}
 }
 
-void metrics_time(struct histogram *histogram, int64_t us)
+static void count_in(struct histogram *histogram, const int64_t bounds[BUCKETS], int64_t value)
 {
 	size_t bucket = 0;
 
-	while (bucket < BUCKETS && us > bounds_ms[bucket] * 1000) {
+	while (bucket < BUCKETS && value > bounds[bucket]) {
 		bucket++;
 	}
 	histogram->count[bucket]++;
 	histogram->total++;
-	histogram->sum_us += us;
+	histogram->sum += value;
+}
+
+void metrics_time(struct histogram *histogram, int64_t us)
+{
+	count_in(histogram, time_bounds, us);
+}
+
+void metrics_size(struct histogram *histogram, size_t size)
+{
+	count_in(histogram, size_bounds, (int64_t)size);
 }
 
 static void head(struct buf *out, const char *name, const char *type, const char *help)
@@ -55,19 +69,26 @@ static void head(struct buf *out, const char *name, const char *type, const char
 	buf_addf(out, "# HELP dns01_%s %s\n# TYPE dns01_%s %s\n", name, help, name, type);
 }
 
-static void add_histogram(struct buf *out, const char *name, const char *help,
-			  const struct histogram *histogram)
+struct shown {
+	const char *name, *help;
+	const int64_t *bounds;
+	double unit; /* of one that is counted */
+};
+
+static void add_histogram(struct buf *out, const struct histogram *histogram,
+			  const struct shown *shown)
 {
+	const char *name = shown->name;
 	uint64_t sum = 0;
 
-	head(out, name, "histogram", help);
+	head(out, name, "histogram", shown->help);
 	for (size_t i = 0; i < BUCKETS; i++) {
 		sum += histogram->count[i];
 		buf_addf(out, "dns01_%s_bucket{le=\"%g\"} %" PRIu64 "\n", name,
-			 (double)bounds_ms[i] / 1000, sum);
+			 (double)shown->bounds[i] * shown->unit, sum);
 	}
 	buf_addf(out, "dns01_%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, histogram->total);
-	buf_addf(out, "dns01_%s_sum %.6f\n", name, (double)histogram->sum_us / 1e6);
+	buf_addf(out, "dns01_%s_sum %.6f\n", name, (double)histogram->sum * shown->unit);
 	buf_addf(out, "dns01_%s_count %" PRIu64 "\n", name, histogram->total);
 }
 
@@ -93,14 +114,17 @@ char *metrics_text(const struct broker *broker)
 	buf_addf(&out, "dns01_values %zu\n", broker->claim_count);
 	head(&out, "waiting", "gauge", "Values on their way.");
 	buf_addf(&out, "dns01_waiting %zu\n", broker->waiting);
-	head(&out, "update_batches_total", "counter",
-	     "Changes sent to providers, each many values.");
-	buf_addf(&out, "dns01_update_batches_total %" PRIu64 "\n", metrics->batches);
-	head(&out, "update_changes_total", "counter", "Values in those changes.");
-	buf_addf(&out, "dns01_update_changes_total %" PRIu64 "\n", metrics->batch_changes);
-	add_histogram(&out, "publish_seconds", "From the request until the primary has the value.",
-		      &metrics->publish);
-	add_histogram(&out, "propagation_seconds", "From then until every watched server shows it.",
-		      &metrics->propagation);
+	add_histogram(&out, &metrics->batches,
+		      &(struct shown){ "update_batch_values",
+				       "Changes sent to providers, by how many values each has.",
+				       size_bounds, 1 });
+	add_histogram(&out, &metrics->publish,
+		      &(struct shown){ "publish_seconds",
+				       "From the request until the primary has the value.",
+				       time_bounds, 1e-6 });
+	add_histogram(&out, &metrics->propagation,
+		      &(struct shown){ "propagation_seconds",
+				       "From then until every watched server shows it.",
+				       time_bounds, 1e-6 });
 	return buf_detach(&out);
 }

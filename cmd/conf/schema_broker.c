@@ -172,7 +172,9 @@ static const struct setting listener_rows[] = {
 	  .form = &schema_word,
 	  AT(certificate),
 	  .help = "Of https: the certificate of this configuration to show; read again when it "
-		  "is renewed." },
+		  "is renewed. Its export with layout = \"files\" is read, which should be for "
+		  "the group of user; without one the lineage, which only who issued it can "
+		  "read." },
 	{ .name = "cert_file",
 	  .type = SETTING_FILE,
 	  AT(cert_file),

@@ -177,7 +177,7 @@ static enum err_code client_put(struct store_run *run, const char *name, bool ad
 	char *grant = grant_json(run, name, err);
 	enum err_code code = grant ? ERR_NONE : err->code;
 
-	if (code == ERR_NONE && add && conf_find_client(run->conf, name)) {
+	if (code == ERR_NONE && conf_find_client(run->conf, name)) {
 		code = err_set(err, ERR_EXISTS, name,
 			       "the configuration has a client of that name, which is what counts");
 	}
@@ -216,6 +216,11 @@ static enum err_code client_run(struct store_run *run, struct err *err)
 		return client_put(run, name, false, err);
 	}
 	if (name && (strcmp(what, "disable") == 0 || strcmp(what, "enable") == 0)) {
+		if (conf_find_client(run->conf, name)) {
+			return err_set(err, ERR_USAGE, name,
+				       "it is a client of the configuration: take it out there, or "
+				       "revoke its tokens");
+		}
 		return clients_set_disabled(run->clients, name, what[0] == 'd', err);
 	}
 	return err_set(err, ERR_USAGE, "",

@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <time.h>
 
 #include "dns01/broker.h"
 
@@ -27,9 +28,74 @@ struct serve_run {
 	int status;
 };
 
+/* ---- what it says --------------------------------------------------------------------- */
+
+/* With --json: a line of JSON for each line of the log. */
+static void log_json(void *arg, enum log_level level, const char *line)
+{
+	static const char *const names[] = {
+		[LOG_DEBUG_LEVEL] = "debug",
+		[LOG_INFO_LEVEL] = "info",
+		[LOG_WARN_LEVEL] = "warning",
+		[LOG_ERROR_LEVEL] = "error",
+	};
+	struct json *object = json_object();
+	char now[32];
+	char *text;
+
+	(void)arg;
+	time_format(now, (int64_t)time(NULL));
+	json_set_str(object, "time", now);
+	json_set_str(object, "level", names[level]);
+	json_set_str(object, "text", line);
+	text = json_dump(object);
+	fprintf(stderr, "%s\n", text);
+	free(text);
+	json_free(object);
+}
+
+static void say(const struct serve_run *run, const char *line)
+{
+	if (run->options.json) {
+		log_json(NULL, LOG_INFO_LEVEL, line);
+	} else if (!run->options.quiet) {
+		fprintf(stderr, "dns01: %s\n", line);
+	}
+}
+
+static void say_places(const struct serve_run *run)
+{
+	char *places = broker_describe(run->broker);
+
+	for (char *line = places, *end; *line; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end) {
+			*end++ = '\0';
+		}
+		if (run->options.json) {
+			log_json(NULL, LOG_INFO_LEVEL, line);
+		} else if (!run->options.quiet) {
+			fprintf(stderr, "%s\n", line);
+		}
+	}
+	free(places);
+}
+
+static void complain(const struct serve_run *run, const struct err *err)
+{
+	char *text = err_format(err);
+
+	if (run->options.json) {
+		log_json(NULL, LOG_ERROR_LEVEL, text);
+	} else {
+		cli_print_error(err, false);
+	}
+	free(text);
+}
+
 static void fail(struct serve_run *run, const struct err *err)
 {
-	cli_print_error(err, run->options.json);
+	complain(run, err);
 	run->status = err_exit_status(err->code);
 }
 
@@ -78,10 +144,10 @@ static void reload(struct serve_run *run)
 		code = broker_reload(run->broker, conf, &err);
 	}
 	if (code == ERR_NONE) {
-		fprintf(stderr, "dns01: the configuration was read again\n");
+		say(run, "the configuration was read again");
 	} else {
-		cli_print_error(&err, false);
-		fprintf(stderr, "dns01: the configuration in use stays\n");
+		complain(run, &err);
+		say(run, "the configuration in use stays");
 	}
 	world_real_notify("READY=1");
 }
@@ -98,7 +164,7 @@ static void on_signal(void *arg, int signo)
 		_exit(128 + signo);
 	}
 	world_real_notify("STOPPING=1");
-	fprintf(stderr, "dns01: stopping (again to stop at once)\n");
+	say(run, "stopping (again to stop at once)");
 	broker_stop(run->broker, on_stopped, run);
 }
 
@@ -122,7 +188,6 @@ static enum err_code begin(struct serve_run *run, struct err *err)
 	struct conf *conf = NULL;
 	struct conf *kept = NULL; /* the broker owns the other one */
 	enum err_code code = cli_conf(&run->options, &conf, err);
-	char *places;
 
 	if (code != ERR_NONE) {
 		return code;
@@ -155,9 +220,8 @@ static enum err_code begin(struct serve_run *run, struct err *err)
 	conf_free(kept);
 	if (code == ERR_NONE) {
 		world_real_on_signal(run->world, on_signal, run);
-		places = broker_describe(run->broker);
-		fprintf(stderr, "dns01: listening\n%s", places);
-		free(places);
+		say(run, "listening");
+		say_places(run);
 		world_real_notify("READY=1");
 	}
 	return code;
@@ -174,6 +238,9 @@ int verb_serve(int argc, char **argv)
 		return 0;
 	}
 	cli_log_setup(&run.options);
+	if (run.options.json) {
+		log_set_sink(log_json, NULL);
+	}
 	if (code == ERR_NONE) {
 		code = begin(&run, &err);
 	}
