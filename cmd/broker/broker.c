@@ -283,11 +283,34 @@ static void look_at_certificate(struct listener *listener)
 	}
 }
 
+static void on_flushed(void *arg, const struct err *err, const struct journal_row *rows,
+		       size_t count)
+{
+	struct broker *broker = arg;
+
+	(void)err; /* a plan that fails says so */
+	(void)rows;
+	(void)count;
+	broker->flushing = NULL;
+}
+
+/* Where nothing is published for a while, what the servers acknowledged is written all the same:
+ * a list, here of nothing, does that. */
+static void flush_journal(struct broker *broker)
+{
+	if (broker->ready && !broker->flushing) {
+		broker->flushing =
+			journal_list_start(broker->journal, &(struct journal_match){ .owner = "" },
+					   on_flushed, broker);
+	}
+}
+
 static void on_housekeeping(void *arg)
 {
 	struct broker *broker = arg;
 
 	token_flush_uses(broker);
+	flush_journal(broker);
 	for (struct listener *at = broker->listeners; at; at = at->next) {
 		look_at_certificate(at);
 	}
@@ -710,6 +733,7 @@ void broker_free(struct broker *broker)
 		free(listener);
 	}
 	journal_call_cancel(broker->recovering);
+	journal_call_cancel(broker->flushing);
 	world_timer_cancel(broker->world, broker->housekeeping);
 	claims_free(broker);
 	if (broker->clients) {

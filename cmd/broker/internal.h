@@ -346,7 +346,7 @@ struct broker {
 	struct world_timer *burial;
 	struct sweep *sweep;
 	struct generation *sweeping; /* held by sweep */
-	struct journal_call *recovering;
+	struct journal_call *recovering, *flushing;
 	void *claims_by_id, *claims_by_owner, *usages; /* tsearch trees */
 	size_t claim_count;
 	size_t waiting; /* claims that are neither visible nor failed, and dry runs */
