@@ -496,7 +496,8 @@ def test_status_shows_what_is_held_and_what_failed(bed):
     assert "web www.example.com failed: " in told and "REFUSED" in told, told
     told = json.loads(broker.dns01("status", "--json").assert_ok().out)
     assert told["failures"][0]["code"] == "dns", told
-    assert told["values"][0]["until"], told
+    held = next(v for v in told["values"] if v["value"] == value)
+    assert held["until"] and held["holder"] == "web", told
     broker.stop().assert_ok()
     # a hook's too, which has nobody else to tell
     broker.dns01("hook", "getssl", "add", "www.example.org",
