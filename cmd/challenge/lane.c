@@ -21,9 +21,9 @@ static const char *const lane_state_names[] = {
 
 /* One record to change, with the row it stands for. */
 struct lane_change {
-	int64_t row_id;
-	struct lane_job *jobs; /* that want it */
-	char *owner;
+	struct journal_ref ref;
+	struct lane_job *jobs; /* that want it; NULL: it is to be removed */
+	char *owner;           /* of what is removed; else the job's are used */
 	char *value;
 };
 
@@ -164,7 +164,7 @@ static bool surely_not_done(const struct err *result)
 static void take_result(struct lane *lane, size_t index, const struct err *result)
 {
 	const struct provider_change *change = &lane->batch_changes[index];
-	struct journal_result settled = { .row_id = lane->changes[index].row_id };
+	struct journal_result settled = { .ref = lane->changes[index].ref };
 
 	if (change->publish) {
 		jobs_result(lane, index, result);
@@ -233,16 +233,27 @@ static void apply_slice(struct lane *lane)
 
 /* ---- plan ------------------------------------------------------------------ */
 
-static void add_change(struct lane *lane, const struct journal_row *row, struct lane_job *job)
+static void add_publish(struct lane *lane, const struct journal_row *row, struct lane_job *job)
+{
+	lane->changes[lane->change_count] = (struct lane_change){ .ref = row->ref, .jobs = job };
+	lane->batch_changes[lane->change_count++] = (struct provider_change){
+		.publish = true,
+		.owner = job->owner,
+		.value = job->value,
+		.ttl_s = job->ttl_s,
+	};
+}
+
+static void add_retract(struct lane *lane, const struct journal_row *row)
 {
 	struct lane_change *change = &lane->changes[lane->change_count];
 
-	*change = (struct lane_change){ row->id, job, xstrdup(row->owner), xstrdup(row->value) };
+	*change = (struct lane_change){ .ref = row->ref,
+					.owner = xstrdup(row->owner),
+					.value = xstrdup(row->value) };
 	lane->batch_changes[lane->change_count++] = (struct provider_change){
-		.publish = job != NULL,
 		.owner = change->owner,
 		.value = change->value,
-		.ttl_s = job ? job->ttl_s : 0,
 	};
 }
 
@@ -257,8 +268,8 @@ static int by_row(const void *a, const void *b)
 {
 	const struct wanted *x = a, *y = b;
 
-	if (x->row->id != y->row->id) {
-		return x->row->id < y->row->id ? -1 : 1;
+	if (x->row->ref.row_id != y->row->ref.row_id) {
+		return x->row->ref.row_id < y->row->ref.row_id ? -1 : 1;
 	}
 	return (x->place > y->place) - (x->place < y->place);
 }
@@ -277,7 +288,7 @@ static size_t join_twins(struct wanted *wanted, size_t count)
 
 	qsort(wanted, count, sizeof(*wanted), by_row);
 	for (size_t i = 0; i < count; i++) {
-		if (kept > 0 && wanted[kept - 1].row->id == wanted[i].row->id) {
+		if (kept > 0 && wanted[kept - 1].row->ref.row_id == wanted[i].row->ref.row_id) {
 			wanted[i].job->twin = wanted[kept - 1].job->twin;
 			wanted[kept - 1].job->twin = wanted[i].job;
 		} else {
@@ -298,7 +309,7 @@ static void take_plan(struct lane *lane, const struct journal_planned *planned)
 	lane->batch_changes = xcalloc(room, sizeof(*lane->batch_changes));
 	lane->batch_shown = xcalloc(room, sizeof(*lane->batch_shown));
 	for (size_t i = 0; i < planned->retract_count; i++) {
-		add_change(lane, &planned->retract[i], NULL);
+		add_retract(lane, &planned->retract[i]);
 	}
 	for (struct lane_job *job = lane->batch; job; job = job->next) {
 		const struct journal_row *row;
@@ -307,7 +318,6 @@ static void take_plan(struct lane *lane, const struct journal_planned *planned)
 			continue;
 		}
 		row = &planned->wanted[next++];
-		job->row_id = row->id;
 		job->lease_id = row->lease_id;
 		job->twin = NULL;
 		if (row->state != JOURNAL_APPLIED && !job->defer) {
@@ -317,7 +327,7 @@ static void take_plan(struct lane *lane, const struct journal_planned *planned)
 	}
 	count = join_twins(wanted, count);
 	for (size_t i = 0; i < count; i++) {
-		add_change(lane, wanted[i].row, wanted[i].job);
+		add_publish(lane, wanted[i].row, wanted[i].job);
 	}
 	free(wanted);
 }

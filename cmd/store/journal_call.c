@@ -124,7 +124,7 @@ struct journal_row *row_add(struct row_list *list)
 	return &list->item[list->count++];
 }
 
-static char *column_text(struct query *query, int column)
+char *column_text(struct query *query, int column)
 {
 	const unsigned char *text = sqlite3_column_text(query->stmt, column);
 
@@ -134,16 +134,17 @@ static char *column_text(struct query *query, int column)
 void row_read(struct journal_row *row, struct query *query)
 {
 	*row = (struct journal_row){
-		.id = sqlite3_column_int64(query->stmt, 0),
-		.state = (enum journal_state)sqlite3_column_int(query->stmt, 1),
-		.owner = column_text(query, 2),
-		.value = column_text(query, 3),
-		.zone = column_text(query, 4),
-		.view = column_text(query, 5),
-		.provider = column_text(query, 6),
-		.provider_conf = column_text(query, 7),
-		.ttl_s = sqlite3_column_int64(query->stmt, 8),
-		.created_at = sqlite3_column_int64(query->stmt, 9),
+		.ref = { .row_id = sqlite3_column_int64(query->stmt, 0),
+			 .ticket = sqlite3_column_int64(query->stmt, 1) },
+		.state = (enum journal_state)sqlite3_column_int(query->stmt, 2),
+		.owner = column_text(query, 3),
+		.value = column_text(query, 4),
+		.zone = column_text(query, 5),
+		.view = column_text(query, 6),
+		.provider = column_text(query, 7),
+		.provider_conf = column_text(query, 8),
+		.ttl_s = sqlite3_column_int64(query->stmt, 9),
+		.created_at = sqlite3_column_int64(query->stmt, 10),
 	};
 }
 

@@ -22,13 +22,14 @@ enum sql_id {
 	SQL_REFUSED,
 	SQL_CLOCK,
 	SQL_HOLDER_USED,
-	SQL_FIND,
+	SQL_PLACE,
+	SQL_PLACE_ADD,
 	SQL_INSERT,
+	SQL_FIND,
 	SQL_WANT_AGAIN,
 	SQL_LEASE,
 	SQL_LET_GO,
 	SQL_BURY,
-	SQL_RETRACTABLE,
 	SQL_RETRACT,
 	SQL_LIST,
 	SQL_LEASES,
@@ -92,14 +93,15 @@ struct row_list {
 
 /* Gives an empty row, valid until the next one. */
 struct journal_row *row_add(struct row_list *list);
-/* Columns 0 to 9 of every statement that reads rows. */
+/* Columns 0 to 10 of every statement that reads whole rows. */
 void row_read(struct journal_row *row, struct query *query);
+char *column_text(struct query *query, int column); /* gives; "" for NULL */
 void rows_clear(struct row_list *list);
-/* value.id of a row is of use only inside one transaction: column 10. */
-#define ROW_COLUMNS                                                                          \
-	"v.ticket, v.state, v.owner, v.value, v.zone, v.view, v.provider, v.provider_conf, " \
-	"v.ttl_s, v.created_at, v.id"
-#define ROW_ID_COLUMN 10
+#define ROW_COLUMNS                                                               \
+	"v.id, v.ticket, v.state, v.owner, v.value, p.zone, v.view, p.provider, " \
+	"p.provider_conf, v.ttl_s, v.created_at"
+#define ROW_TABLES "value v JOIN place p ON p.id = v.place"
+#define ROW_COLUMN_COUNT 11
 
 /* ---- calls ------------------------------------------------------------------------ */
 

@@ -1,9 +1,9 @@
 /* Reading the journal: all rows, one owner's, what nobody holds; and ending leases. */
 #include "journal_internal.h"
 
-#define REQUESTER_COLUMN (ROW_ID_COLUMN + 1)
-#define EXPIRES_COLUMN (ROW_ID_COLUMN + 2)
-#define LEASE_COLUMN (ROW_ID_COLUMN + 3)
+#define REQUESTER_COLUMN ROW_COLUMN_COUNT
+#define EXPIRES_COLUMN (ROW_COLUMN_COUNT + 1)
+#define LEASE_COLUMN (ROW_COLUMN_COUNT + 2)
 
 static enum err_code read_rows(struct journal_call *call, struct query *query, struct err *err)
 {
@@ -12,10 +12,9 @@ static enum err_code read_rows(struct journal_call *call, struct query *query, s
 
 	while ((code = query_step(query, &more, err)) == ERR_NONE && more) {
 		struct journal_row *row = row_add(&call->rows);
-		const unsigned char *requester = sqlite3_column_text(query->stmt, REQUESTER_COLUMN);
 
 		row_read(row, query);
-		row->requester = xstrdup(requester ? (const char *)requester : "");
+		row->requester = column_text(query, REQUESTER_COLUMN);
 		row->expires_at = sqlite3_column_int64(query->stmt, EXPIRES_COLUMN);
 		row->lease_id = sqlite3_column_int64(query->stmt, LEASE_COLUMN);
 	}

@@ -3,17 +3,12 @@
 
 #define LEASE_MAX_S ((int64_t)10 * 366 * 86400)
 
-/* Tickets of one plan: a random part of 40 bits, and the place in the plan; 53 bits in all,
- * which every reader of JSON can hold. */
-#define TICKET_PLACES ((int64_t)2 * JOURNAL_PLAN_MAX)
-#define TICKET_RANDOM ((UINT64_C(1) << 40) - 1)
-
 struct planning {
 	struct journal *journal;
 	const struct journal_plan *plan;
 	struct journal_call *call;
-	int64_t first_ticket;
-	int64_t next_ticket;
+	int64_t place;
+	int64_t ticket; /* of this plan */
 };
 
 /* ---- a copy of the caller's plan -------------------------------------------------- */
@@ -160,64 +155,113 @@ static enum err_code let_go(struct planning *planning, struct err *err)
 	return code;
 }
 
+/* ---- the place -------------------------------------------------------------------- */
+
+static enum err_code add_place(struct planning *planning, struct err *err)
+{
+	struct query query;
+
+	query_begin(&query, planning->journal, SQL_PLACE_ADD);
+	query_text(&query, planning->plan->zone);
+	query_text(&query, planning->plan->provider_conf);
+	query_text(&query, planning->plan->provider);
+	return query_run(&query, err);
+}
+
+/* False: it is not there yet, or its provider had another name. */
+static enum err_code look_up_place(struct planning *planning, bool *known, struct err *err)
+{
+	struct query query;
+	bool found = false;
+	enum err_code code;
+
+	query_begin(&query, planning->journal, SQL_PLACE);
+	query_text(&query, planning->plan->zone);
+	query_text(&query, planning->plan->provider_conf);
+	code = query_step(&query, &found, err);
+	*known = false;
+	if (code == ERR_NONE && found) {
+		const char *name = (const char *)sqlite3_column_text(query.stmt, 1);
+
+		planning->place = sqlite3_column_int64(query.stmt, 0);
+		*known = name && strcmp(name, planning->plan->provider) == 0;
+	}
+	query_end(&query);
+	return code;
+}
+
+static enum err_code find_place(struct planning *planning, struct err *err)
+{
+	bool known = false;
+	enum err_code code = look_up_place(planning, &known, err);
+
+	if (code == ERR_NONE && !known) {
+		code = add_place(planning, err);
+		if (code == ERR_NONE) {
+			code = look_up_place(planning, &known, err);
+		}
+	}
+	return code;
+}
+
 /* ---- wants ------------------------------------------------------------------------ */
 
-/* The row of a want as it is; *value_id stays 0 where there is none. */
+/* *made: there was none. */
+static enum err_code insert(struct planning *planning, const struct journal_want *want,
+			    struct journal_row *row, bool *made, struct err *err)
+{
+	struct query query;
+	enum err_code code;
+
+	query_begin(&query, planning->journal, SQL_INSERT);
+	query_int(&query, planning->ticket);
+	query_int(&query, planning->place);
+	query_text(&query, want->owner);
+	query_text(&query, want->value);
+	query_text(&query, want->view);
+	query_int(&query, want->ttl_s);
+	query_int(&query, planning->journal->now_s);
+	code = query_run(&query, err);
+	*made = code == ERR_NONE && sqlite3_changes(planning->journal->db) > 0;
+	if (*made) {
+		row->ref.row_id = sqlite3_last_insert_rowid(planning->journal->db);
+		row->ref.ticket = planning->ticket;
+		row->state = JOURNAL_WANTED;
+	}
+	return code;
+}
+
 static enum err_code find(struct planning *planning, const struct journal_want *want,
-			  struct journal_row *row, int64_t *value_id, struct err *err)
+			  struct journal_row *row, struct err *err)
 {
 	struct query query;
 	bool found = false;
 	enum err_code code;
 
 	query_begin(&query, planning->journal, SQL_FIND);
-	query_text(&query, planning->plan->zone);
-	query_text(&query, planning->plan->provider_conf);
 	query_text(&query, want->owner);
 	query_text(&query, want->value);
+	query_int(&query, planning->place);
 	code = query_step(&query, &found, err);
 	if (code == ERR_NONE && found) {
-		row_read(row, &query);
-		*value_id = sqlite3_column_int64(query.stmt, ROW_ID_COLUMN);
+		row->ref.row_id = sqlite3_column_int64(query.stmt, 0);
+		row->ref.ticket = sqlite3_column_int64(query.stmt, 1);
+		row->state = (enum journal_state)sqlite3_column_int(query.stmt, 2);
 	}
 	query_end(&query);
 	return code;
 }
 
-static enum err_code insert(struct planning *planning, const struct journal_want *want,
-			    struct err *err)
-{
-	const struct journal_plan *plan = planning->plan;
-	struct query query;
-
-	query_begin(&query, planning->journal, SQL_INSERT);
-	query_int(&query, planning->next_ticket++);
-	query_text(&query, want->owner);
-	query_text(&query, want->value);
-	query_text(&query, plan->zone);
-	query_text(&query, want->view);
-	query_text(&query, plan->provider);
-	query_text(&query, plan->provider_conf);
-	query_int(&query, want->ttl_s);
-	query_int(&query, planning->journal->now_s);
-	return query_run(&query, err);
-}
-
-static enum err_code give_ticket(struct planning *planning, enum sql_id id, int64_t value_id,
-				 struct journal_row *row, struct err *err)
+static enum err_code want_again(struct planning *planning, struct journal_row *row, struct err *err)
 {
 	struct query query;
 
-	row->id = planning->next_ticket++;
-	query_begin(&query, planning->journal, id);
-	query_int(&query, row->id);
-	query_int(&query, value_id);
+	row->state = JOURNAL_WANTED;
+	row->ref.ticket = planning->ticket;
+	query_begin(&query, planning->journal, SQL_WANT_AGAIN);
+	query_int(&query, row->ref.ticket);
+	query_int(&query, row->ref.row_id);
 	return query_run(&query, err);
-}
-
-static bool of_this_plan(const struct planning *planning, const struct journal_row *row)
-{
-	return row->id >= planning->first_ticket && row->id < planning->next_ticket;
 }
 
 /*
@@ -229,21 +273,18 @@ static enum err_code want(struct planning *planning, const struct journal_want *
 			  struct err *err)
 {
 	struct journal_row *row = row_add(&planning->call->wanted);
-	int64_t value_id = 0;
-	enum err_code code = find(planning, want, row, &value_id, err);
+	bool made = false;
+	enum err_code code = insert(planning, want, row, &made, err);
 
-	if (code == ERR_NONE && value_id == 0) {
-		code = insert(planning, want, err);
-		if (code == ERR_NONE) {
-			code = find(planning, want, row, &value_id, err);
+	if (code == ERR_NONE && !made) {
+		code = find(planning, want, row, err);
+		if (code == ERR_NONE && row->state != JOURNAL_APPLIED &&
+		    row->ref.ticket != planning->ticket) {
+			code = want_again(planning, row, err);
 		}
-	} else if (code == ERR_NONE && row->state != JOURNAL_APPLIED &&
-		   !of_this_plan(planning, row)) {
-		row->state = JOURNAL_WANTED;
-		code = give_ticket(planning, SQL_WANT_AGAIN, value_id, row, err);
 	}
 	if (code == ERR_NONE) {
-		code = grant(planning->journal, value_id, &want->lease, &row->lease_id, err);
+		code = grant(planning->journal, row->ref.row_id, &want->lease, &row->lease_id, err);
 	}
 	return code;
 }
@@ -255,34 +296,30 @@ static enum err_code bury_leases(struct planning *planning, struct err *err)
 	struct query query;
 
 	query_begin(&query, planning->journal, SQL_BURY);
-	query_text(&query, planning->plan->zone);
-	query_text(&query, planning->plan->provider_conf);
+	query_int(&query, planning->place);
 	return query_run(&query, err);
 }
 
-/* Newest first: what this plan lets go is among them, however many dead ones there are. */
 static enum err_code retract(struct planning *planning, struct err *err)
 {
-	struct row_list *rows = &planning->call->rows;
-	int64_t *ids = xcalloc(JOURNAL_PLAN_MAX, sizeof(*ids));
 	struct query query;
 	bool more = false;
 	enum err_code code;
 
-	query_begin(&query, planning->journal, SQL_RETRACTABLE);
-	query_text(&query, planning->plan->zone);
-	query_text(&query, planning->plan->provider_conf);
+	query_begin(&query, planning->journal, SQL_RETRACT);
+	query_int(&query, planning->ticket);
+	query_int(&query, planning->place);
 	query_int(&query, JOURNAL_PLAN_MAX);
 	while ((code = query_step(&query, &more, err)) == ERR_NONE && more) {
-		ids[rows->count] = sqlite3_column_int64(query.stmt, ROW_ID_COLUMN);
-		row_read(row_add(rows), &query);
+		*row_add(&planning->call->rows) = (struct journal_row){
+			.ref = { .row_id = sqlite3_column_int64(query.stmt, 0),
+				 .ticket = planning->ticket },
+			.state = JOURNAL_RETRACTING,
+			.owner = column_text(&query, 1),
+			.value = column_text(&query, 2),
+		};
 	}
 	query_end(&query);
-	for (size_t i = 0; i < rows->count && code == ERR_NONE; i++) {
-		rows->item[i].state = JOURNAL_RETRACTING;
-		code = give_ticket(planning, SQL_RETRACT, ids[i], &rows->item[i], err);
-	}
-	free(ids);
 	return code;
 }
 
@@ -303,11 +340,13 @@ static enum err_code plan_run(struct journal_call *call, struct err *err)
 		return code;
 	}
 	world_random(call->journal->world, &draw, sizeof(draw));
-	planning.first_ticket = (int64_t)(draw & TICKET_RANDOM) * TICKET_PLACES;
-	planning.next_ticket = planning.first_ticket;
+	planning.ticket = (int64_t)(draw >> 1);
 	query_begin(&clock, call->journal, SQL_CLOCK);
 	query_int(&clock, call->journal->now_s);
 	code = query_run(&clock, err);
+	if (code == ERR_NONE) {
+		code = find_place(&planning, err);
+	}
 	if (code == ERR_NONE) {
 		code = let_go(&planning, err);
 	}

@@ -1,10 +1,10 @@
 /*
  * Every statement of the journal in one table, and what SQLite's answers mean.
  *
- * value: one TXT value of ours; lease: who holds it. A value's ticket is new with every plan
- * that hands the value to somebody to add or to remove, so that a late result of an earlier
- * plan, perhaps of another process, finds nothing to change. fresh: the value was in no DNS
- * before its present plan.
+ * place: a zone and the provider by which it is changed. value: one TXT value of ours there;
+ * lease: who holds it. A value's ticket is that of the last plan that handed the value to
+ * somebody to add or to remove, so that a late result of an earlier plan, perhaps of another
+ * process, finds nothing to change. fresh: the value was in no DNS before its present plan.
  */
 #include "journal_internal.h"
 
@@ -21,47 +21,50 @@ static const char *const sql_texts[] = {
 	[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_PUT] = "UPDATE value SET state = 2, fresh = 0 WHERE ticket = ? AND state = 1",
-	[SQL_GONE] = "DELETE FROM value WHERE ticket = ? AND state = 3",
-	[SQL_REFUSED] = "DELETE FROM value WHERE ticket = ? AND state = 1 AND fresh",
+	[SQL_PUT] = "UPDATE value SET state = 2, fresh = 0 WHERE id = ? AND ticket = ?"
+		    " AND state = 1",
+	[SQL_GONE] = "DELETE FROM value WHERE id = ? AND ticket = ? AND state = 3",
+	[SQL_REFUSED] = "DELETE FROM value WHERE id = ? AND ticket = ? AND state = 1 AND fresh",
 	[SQL_CLOCK] = "UPDATE lease SET back_at = CASE WHEN ?1 < granted_at THEN ?1 END"
 		      " WHERE kind = 1 AND CASE WHEN ?1 < granted_at"
 		      " THEN back_at IS NULL OR ?1 < back_at ELSE back_at IS NOT NULL END",
-	[SQL_HOLDER_USED] = "SELECT 1 FROM lease WHERE holder = ? LIMIT 1",
-	[SQL_FIND] = "SELECT " ROW_COLUMNS " FROM value v WHERE v.zone = ?"
-		     " AND v.provider_conf = ? AND v.owner = ? AND v.value = ?",
-	[SQL_INSERT] = "INSERT INTO value (ticket, state, fresh, owner, value, zone, view,"
-		       " provider, provider_conf, ttl_s, created_at)"
-		       " VALUES (?, 1, 1, ?, ?, ?, ?, ?, ?, ?, ?)",
+	[SQL_HOLDER_USED] = "SELECT 1 FROM lease WHERE kind = 0 AND holder = ? LIMIT 1",
+	[SQL_PLACE] = "SELECT id, provider FROM place WHERE zone = ? AND provider_conf = ?",
+	[SQL_PLACE_ADD] = "INSERT INTO place (zone, provider_conf, provider) VALUES (?, ?, ?)"
+			  " ON CONFLICT DO UPDATE SET provider = excluded.provider",
+	[SQL_INSERT] = "INSERT INTO value (ticket, state, fresh, place, owner, value, view,"
+		       " ttl_s, created_at) VALUES (?, 1, 1, ?, ?, ?, ?, ?, ?)"
+		       " ON CONFLICT DO NOTHING",
+	[SQL_FIND] = "SELECT id, ticket, state FROM value"
+		     " WHERE owner = ? AND value = ? AND place = ?",
 	[SQL_WANT_AGAIN] = "UPDATE value SET state = 1, fresh = 0, ticket = ? WHERE id = ?",
 	[SQL_LEASE] = "INSERT INTO lease (value_id, kind, holder, granted_at, expires_at,"
 		      " requester) VALUES (?, ?, ?, ?, ?, ?)",
 	[SQL_LET_GO] = "DELETE FROM lease WHERE id = ?",
-	[SQL_BURY] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value WHERE zone = ?"
-		     " AND provider_conf = ?)"
+	[SQL_BURY] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value WHERE place = ?)"
 		     " AND NOT lease_alive(kind, holder, granted_at, expires_at, back_at)",
-	[SQL_RETRACTABLE] = "SELECT " ROW_COLUMNS " FROM value v WHERE v.zone = ?"
-			    " AND v.provider_conf = ?"
-			    " AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id)"
-			    " ORDER BY v.id DESC LIMIT ?",
-	[SQL_RETRACT] = "UPDATE value SET state = 3, fresh = 0, ticket = ? WHERE id = ?",
-	[SQL_LIST] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS
-		     " FROM value v LEFT JOIN lease l ON l.id = (SELECT max(id) FROM lease"
+	/* Newest first: what this plan lets go is among them, however many dead ones there are. */
+	[SQL_RETRACT] = "UPDATE value SET state = 3, fresh = 0, ticket = ? WHERE id IN"
+			" (SELECT v.id FROM value v WHERE v.place = ?"
+			" AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id)"
+			" ORDER BY v.id DESC LIMIT ?) RETURNING id, owner, value",
+	[SQL_LIST] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS " FROM " ROW_TABLES
+		     " LEFT JOIN lease l ON l.id = (SELECT max(id) FROM lease"
 		     " WHERE value_id = v.id"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
 		     " WHERE (?1 IS NULL OR v.owner = ?1) AND (?2 IS NULL OR v.value = ?2)"
 		     " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
 		     " AND requester = ?3"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at)))"
-		     " ORDER BY v.zone, v.provider_conf, v.owner, v.id",
-	[SQL_LEASES] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS
-		       " FROM lease l JOIN value v ON v.id = l.value_id WHERE l.kind = 1"
+		     " ORDER BY p.zone, p.provider_conf, v.owner, v.id",
+	[SQL_LEASES] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS " FROM " ROW_TABLES
+		       " JOIN lease l ON l.value_id = v.id WHERE l.kind = 1"
 		       " AND lease_alive(l.kind, l.holder, l.granted_at, l.expires_at, l.back_at)"
 		       " ORDER BY l.requester, v.owner, v.value, l.id",
-	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0, 0 FROM value v"
+	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0, 0 FROM " ROW_TABLES
 			" WHERE NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
 			" AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
-			" ORDER BY v.zone, v.provider_conf, v.id",
+			" ORDER BY p.zone, p.provider_conf, v.id",
 	[SQL_REVOKE] = "DELETE FROM lease WHERE (?3 IS NULL OR requester = ?3)"
 		       " AND value_id IN (SELECT id FROM value"
 		       " WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR value = ?2))",

@@ -43,7 +43,7 @@ void lock_release(struct lock *lock); /* NULL is fine */
 
 struct journal;
 
-#define JOURNAL_VERSION 1
+#define JOURNAL_VERSION 2
 #define JOURNAL_VALUE_MAX 1024
 #define JOURNAL_PLAN_MAX 4096 /* rows in one plan */
 
@@ -76,9 +76,15 @@ enum journal_state {
 	JOURNAL_RETRACTING = 3 /* no lease lives; may still be in DNS */
 };
 
+/* A row as one plan or list found it: the next plan of it gives another ticket. */
+struct journal_ref {
+	int64_t row_id;
+	int64_t ticket;
+};
+
 /* One TXT value, with all that is needed to remove it without the configuration. */
 struct journal_row {
-	int64_t id; /* as this plan or list found it: the next plan of it gives another */
+	struct journal_ref ref;
 	enum journal_state state;
 	char *owner;
 	char *value;
@@ -117,8 +123,9 @@ struct journal_plan {
 	size_t let_go_count;
 };
 
-/* rows are borrowed for the call. wanted[i] answers wants[i]: its row and lease; state
- * APPLIED means that it is in DNS already. retract: rows to be removed now. */
+/* rows are borrowed for the call. wanted[i] answers wants[i]: its ref, lease and state; APPLIED
+ * means that it is in DNS already. retract: rows to be removed now, with owner and value. What
+ * else a row has, the caller knows. */
 struct journal_planned {
 	const struct journal_row *wanted;
 	size_t wanted_count;
@@ -138,7 +145,7 @@ enum journal_outcome {
 	JOURNAL_REFUSED /* the add was surely not done: a row never APPLIED goes */
 };
 struct journal_result {
-	int64_t row_id;
+	struct journal_ref ref;
 	enum journal_outcome outcome;
 };
 /* A result counts only for a row that is still as the plan left it: WANTED for PUT and

@@ -377,22 +377,22 @@ static inline struct answer plan_run_now(struct bed *bed, struct journal *journa
 	return answer;
 }
 
-/* One value wanted; its id, and the lease. */
-static inline int64_t want_now(struct bed *bed, struct journal *journal, struct journal_want want,
-			       int64_t *lease_id)
+/* One value wanted; its row, and the lease. */
+static inline struct journal_ref want_now(struct bed *bed, struct journal *journal,
+					  struct journal_want want, int64_t *lease_id)
 {
 	struct journal_plan plan = plan_of(&want, 1);
 	struct answer answer = plan_run_now(bed, journal, &plan);
-	int64_t id;
+	struct journal_ref ref;
 
 	assert_int_equal(answer.err.code, ERR_NONE);
 	assert_int_equal(answer.wanted_count, 1);
-	id = answer.wanted[0].id;
+	ref = answer.wanted[0].ref;
 	if (lease_id) {
 		*lease_id = answer.wanted[0].lease_id;
 	}
 	answer_clear(&answer);
-	return id;
+	return ref;
 }
 
 /* A plan that wants nothing; lease_id 0: lets nothing go. */
@@ -405,9 +405,10 @@ static inline struct answer let_go_now(struct bed *bed, struct journal *journal,
 	return plan_run_now(bed, journal, &plan);
 }
 
-static inline void settle(struct journal *journal, int64_t row_id, enum journal_outcome outcome)
+static inline void settle(struct journal *journal, struct journal_ref ref,
+			  enum journal_outcome outcome)
 {
-	journal_settle(journal, &(struct journal_result){ row_id, outcome }, 1);
+	journal_settle(journal, &(struct journal_result){ ref, outcome }, 1);
 }
 
 static inline struct answer list_now(struct bed *bed, struct journal *journal, const char *owner,
@@ -433,6 +434,20 @@ static inline struct answer orphans_now(struct bed *bed, struct journal *journal
 }
 
 /* How many rows there are; *state (may be NULL) of the first. */
+/* Of want_of("one", ...) and plan_of(). */
+static inline void expect_row(const struct journal_row *row, enum journal_state state)
+{
+	assert_int_equal(row->state, state);
+	assert_string_equal(row->owner, "_acme-challenge.example.com");
+	assert_string_equal(row->value, "one");
+	assert_string_equal(row->zone, "example.com");
+	assert_string_equal(row->view, "public");
+	assert_string_equal(row->provider, "primary");
+	assert_string_equal(row->provider_conf, "{\"type\":\"rfc2136\"}");
+	assert_int_equal(row->ttl_s, 60);
+	assert_int_equal(row->created_at, BED_NOW_S);
+}
+
 static inline size_t row_count(struct bed *bed, struct journal *journal, enum journal_state *state)
 {
 	struct answer answer = list_now(bed, journal, NULL, NULL);

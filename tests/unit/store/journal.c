@@ -35,10 +35,10 @@ static void a_close_writes_what_was_settled(void **state)
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
 	enum journal_state row_state = 0;
-	int64_t id =
+	struct journal_ref ref =
 		want_now(bed, journal, want_of("one", (struct lease_spec)TIMED_LEASE(3600)), NULL);
 
-	settle(journal, id, JOURNAL_PUT);
+	settle(journal, ref, JOURNAL_PUT);
 	journal_close(journal);
 	journal = journal_of(bed);
 	assert_int_equal(row_count(bed, journal, &row_state), 1);
@@ -51,10 +51,10 @@ static void a_kill_loses_only_what_was_settled(void **state)
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
 	enum journal_state row_state = 0;
-	int64_t id =
+	struct journal_ref ref =
 		want_now(bed, journal, want_of("one", (struct lease_spec)TIMED_LEASE(3600)), NULL);
 
-	settle(journal, id, JOURNAL_PUT);
+	settle(journal, ref, JOURNAL_PUT);
 	journal_abandon(journal);
 	journal = journal_of(bed);
 	assert_int_equal(row_count(bed, journal, &row_state), 1);
@@ -91,11 +91,67 @@ static void a_newer_journal_is_refused_untouched(void **state)
 	struct err err = { 0 };
 
 	journal_close(journal_of(bed));
-	run_sql(bed, "PRAGMA user_version = 2");
+	run_sql(bed, "PRAGMA user_version = 3");
 	assert_int_equal(open_fails(bed, &err), ERR_IO);
 	assert_non_null(strstr(err.text, "newer dns01"));
-	run_sql(bed, "PRAGMA user_version = 1");
+	run_sql(bed, "PRAGMA user_version = 2");
 	journal_close(journal_of(bed));
+}
+
+/* As the first version wrote it, with two values in two places and three leases; one of the
+ * leases has ended. */
+static const char version_1[] =
+	"CREATE TABLE value (id INTEGER PRIMARY KEY, ticket INTEGER NOT NULL,"
+	" state INTEGER NOT NULL, fresh INTEGER NOT NULL, owner TEXT NOT NULL,"
+	" value TEXT NOT NULL, zone TEXT NOT NULL, view TEXT NOT NULL, provider TEXT NOT NULL,"
+	" provider_conf TEXT NOT NULL, ttl_s INTEGER NOT NULL, created_at INTEGER NOT NULL,"
+	" UNIQUE (zone, provider_conf, owner, value));"
+	"CREATE INDEX value_ticket ON value (ticket);"
+	"CREATE INDEX value_owner ON value (owner);"
+	"CREATE TABLE lease (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" value_id INTEGER NOT NULL REFERENCES value (id) ON DELETE CASCADE,"
+	" kind INTEGER NOT NULL, holder INTEGER NOT NULL, granted_at INTEGER NOT NULL,"
+	" expires_at INTEGER NOT NULL, back_at INTEGER, requester TEXT NOT NULL);"
+	"CREATE INDEX lease_value ON lease (value_id);"
+	"CREATE INDEX lease_holder ON lease (holder);"
+	"INSERT INTO value VALUES (7, 70, 2, 0, '_acme-challenge.example.com', 'one',"
+	" 'example.com', 'public', 'primary', '{\"type\":\"rfc2136\"}', 60, %lld);"
+	"INSERT INTO value VALUES (9, 90, 1, 1, '_acme-challenge.example.com', 'one',"
+	" 'example.org', 'default', 'other', '{}', 60, %lld);"
+	"INSERT INTO lease (value_id, kind, holder, granted_at, expires_at, requester)"
+	" VALUES (7, 1, 0, %lld, %lld + 60, 'hook certbot'), (9, 1, 0, %lld, %lld + 60, 'web'),"
+	" (9, 1, 0, 0, 1, 'gone');"
+	"DELETE FROM lease WHERE id = 3;"
+	"PRAGMA user_version = 1";
+
+static void rows_and_leases_of_the_first_version_are_kept(void **state)
+{
+	struct bed *bed = *state;
+	long long now = BED_NOW_S;
+	char *sql = xasprintf(version_1, now, now, now, now, now, now);
+	struct journal *journal;
+	struct answer answer;
+	int64_t lease_id = 0;
+
+	run_sql(bed, sql);
+	free(sql);
+	journal = journal_of(bed);
+	answer = list_now(bed, journal, NULL, NULL);
+	assert_int_equal(answer.count, 2);
+	expect_row(&answer.rows[0], JOURNAL_APPLIED);
+	assert_string_equal(answer.rows[0].requester, "hook certbot");
+	assert_int_equal(answer.rows[0].lease_id, 1);
+	assert_string_equal(answer.rows[1].zone, "example.org");
+	assert_string_equal(answer.rows[1].provider, "other");
+	assert_int_equal(answer.rows[1].lease_id, 2);
+	answer_clear(&answer);
+	/* What is let go is removed, and an id that ended does not come back. */
+	answer = let_go_now(bed, journal, 1);
+	assert_int_equal(answer.count, 1);
+	answer_clear(&answer);
+	want_now(bed, journal, want_of("two", (struct lease_spec)TIMED_LEASE(60)), &lease_id);
+	assert_int_equal(lease_id, 4);
+	journal_close(journal);
 }
 
 static void a_file_that_is_no_journal_is_refused(void **state)
@@ -197,7 +253,7 @@ static int work_as(struct bed *bed, uid_t id)
 		if (answer.err.code != ERR_NONE || answer.wanted_count != 1) {
 			_exit(4);
 		}
-		settle(journal, answer.wanted[0].id, JOURNAL_PUT);
+		settle(journal, answer.wanted[0].ref, JOURNAL_PUT);
 		journal_close(journal);
 		_exit(0);
 	}
@@ -276,6 +332,7 @@ int main(void)
 		TEST(a_kill_loses_only_what_was_settled),
 		TEST(a_closed_journal_calls_nobody),
 		TEST(a_newer_journal_is_refused_untouched),
+		TEST(rows_and_leases_of_the_first_version_are_kept),
 		TEST(a_file_that_is_no_journal_is_refused),
 		TEST(a_symlink_is_not_followed),
 		TEST(a_linked_state_folder_is_fine),

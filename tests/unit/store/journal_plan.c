@@ -30,33 +30,47 @@ static void a_value_comes_and_goes(void **state)
 	struct journal_want want = process_want("one");
 	struct journal_plan plan = plan_of(&want, 1);
 	struct answer answer = plan_run_now(bed, journal, &plan);
-	enum journal_state row_state = 0;
 	int64_t lease_id;
 
 	assert_int_equal(answer.wanted_count, 1);
 	assert_int_equal(answer.count, 0);
 	assert_int_equal(answer.wanted[0].state, JOURNAL_WANTED);
-	assert_string_equal(answer.wanted[0].owner, "_acme-challenge.example.com");
-	assert_string_equal(answer.wanted[0].value, "one");
-	assert_string_equal(answer.wanted[0].zone, "example.com");
-	assert_string_equal(answer.wanted[0].view, "public");
-	assert_string_equal(answer.wanted[0].provider, "primary");
-	assert_string_equal(answer.wanted[0].provider_conf, "{\"type\":\"rfc2136\"}");
-	assert_int_equal(answer.wanted[0].ttl_s, 60);
-	assert_int_equal(answer.wanted[0].created_at, BED_NOW_S);
 	lease_id = answer.wanted[0].lease_id;
-	settle(journal, answer.wanted[0].id, JOURNAL_PUT);
+	settle(journal, answer.wanted[0].ref, JOURNAL_PUT);
 	answer_clear(&answer);
-	assert_int_equal(row_count(bed, journal, &row_state), 1);
-	assert_int_equal(row_state, JOURNAL_APPLIED);
+	answer = list_now(bed, journal, NULL, NULL);
+	assert_int_equal(answer.count, 1);
+	expect_row(&answer.rows[0], JOURNAL_APPLIED);
+	answer_clear(&answer);
 
 	answer = let_go_now(bed, journal, lease_id);
 	assert_int_equal(answer.count, 1);
 	assert_int_equal(answer.rows[0].state, JOURNAL_RETRACTING);
 	assert_string_equal(answer.rows[0].value, "one");
-	settle(journal, answer.rows[0].id, JOURNAL_GONE);
+	settle(journal, answer.rows[0].ref, JOURNAL_GONE);
 	answer_clear(&answer);
 	assert_int_equal(row_count(bed, journal, NULL), 0);
+	journal_close(journal);
+}
+
+/* The place of a value has the name that its provider had last. */
+static void a_provider_may_get_another_name(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct journal_want want = process_want("two");
+	struct journal_plan plan = plan_of(&want, 1);
+	struct answer answer;
+
+	want_now(bed, journal, process_want("one"), NULL);
+	plan.provider = "renamed";
+	answer = plan_run_now(bed, journal, &plan);
+	answer_clear(&answer);
+	answer = list_now(bed, journal, NULL, NULL);
+	assert_int_equal(answer.count, 2);
+	assert_string_equal(answer.rows[0].provider, "renamed");
+	assert_string_equal(answer.rows[1].provider, "renamed");
+	answer_clear(&answer);
 	journal_close(journal);
 }
 
@@ -105,9 +119,9 @@ static void two_requesters_share_one_row(void **state)
 	int64_t second = answer.wanted[1].lease_id;
 
 	assert_int_equal(answer.wanted_count, 3);
-	assert_int_equal(answer.wanted[0].id, answer.wanted[1].id);
+	assert_int_equal(answer.wanted[0].ref.row_id, answer.wanted[1].ref.row_id);
 	assert_int_not_equal(first, second);
-	assert_int_not_equal(answer.wanted[0].id, answer.wanted[2].id);
+	assert_int_not_equal(answer.wanted[0].ref.row_id, answer.wanted[2].ref.row_id);
 	answer_clear(&answer);
 	assert_int_equal(row_count(bed, journal, NULL), 2);
 	retracts(let_go_now(bed, journal, first), 0);
@@ -152,7 +166,7 @@ static void a_value_on_its_way_out_is_added_again(void **state)
 	answer = plan_run_now(bed, journal, &plan);
 	assert_int_equal(answer.wanted[0].state, JOURNAL_WANTED);
 	assert_int_equal(answer.count, 0);
-	settle(journal, answer.wanted[0].id, JOURNAL_PUT);
+	settle(journal, answer.wanted[0].ref, JOURNAL_PUT);
 	answer_clear(&answer);
 	assert_int_equal(row_count(bed, journal, &row_state), 1);
 	assert_int_equal(row_state, JOURNAL_APPLIED);
@@ -202,9 +216,9 @@ static void a_late_refusal_does_not_undo_another_add(void **state)
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
 	struct journal *other = journal_of(bed);
-	int64_t id = want_now(bed, journal, process_want("one"), NULL);
+	struct journal_ref ref = want_now(bed, journal, process_want("one"), NULL);
 
-	settle(journal, id, JOURNAL_REFUSED);
+	settle(journal, ref, JOURNAL_REFUSED);
 	settle(other, want_now(bed, other, process_want("one"), NULL), JOURNAL_PUT);
 	assert_int_equal(row_count(bed, journal, NULL), 1);
 	journal_close(journal);
@@ -223,7 +237,7 @@ static void a_late_removal_does_not_forget_another_value(void **state)
 
 	want_now(bed, journal, process_want("one"), &lease_id);
 	answer = let_go_now(bed, journal, lease_id);
-	settle(journal, answer.rows[0].id, JOURNAL_GONE);
+	settle(journal, answer.rows[0].ref, JOURNAL_GONE);
 	answer_clear(&answer);
 
 	want_now(bed, other, process_want("one"), &lease_id);
@@ -239,9 +253,9 @@ static void a_late_add_does_not_hide_a_removal(void **state)
 	struct journal *journal = journal_of(bed);
 	struct journal *other = journal_of(bed);
 	enum journal_state row_state = 0;
-	int64_t id = want_now(bed, journal, timed_want("one", 10), NULL);
+	struct journal_ref ref = want_now(bed, journal, timed_want("one", 10), NULL);
 
-	settle(journal, id, JOURNAL_PUT);
+	settle(journal, ref, JOURNAL_PUT);
 	bed->wall_us += 20 * 1000000;
 	retracts(let_go_now(bed, other, 0), 1); /* gone from DNS */
 	want_now(bed, other, process_want("one"), NULL);
@@ -583,6 +597,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_value_comes_and_goes),
+		TEST(a_provider_may_get_another_name),
 		TEST(a_removal_that_failed_is_planned_again),
 		TEST(other_zones_and_providers_stay),
 		TEST(two_requesters_share_one_row),
