@@ -194,6 +194,7 @@ struct world_listener *real_dgram_listen(struct world *world, const struct liste
 	}
 	listener->readable =
 		new_event(real(world), fd, EV_READ | EV_PERSIST, on_datagrams, listener);
+	event_priority_set(listener->readable, PATIENT);
 	event_add(listener->readable, NULL);
 	return listener;
 }
@@ -322,6 +323,7 @@ struct world_listener *real_stream_listen(struct world *world, const struct list
 	listener->arg = arg;
 	listener->readable =
 		new_event(real(world), fd, EV_READ | EV_PERSIST, on_connections, listener);
+	event_priority_set(listener->readable, PATIENT);
 	event_add(listener->readable, NULL);
 	return listener;
 }

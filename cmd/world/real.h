@@ -51,7 +51,15 @@ void handle_add(struct real_world *world, struct handle *handle,
 		void (*drop)(struct handle *handle));
 void handle_remove(struct handle *handle);
 
-/* event_new that gives an event or ends the process. */
+/*
+ * What is under way goes before what is new: replies of name servers and timers before requests of
+ * strangers, a few of which are taken at a time. Else each step of a change would wait until a
+ * thousand requests were read.
+ */
+enum urgency { URGENT, PATIENT, URGENCY_COUNT };
+#define PATIENT_AT_ONCE 512
+
+/* event_new that gives an URGENT event or ends the process. */
 struct event *new_event(struct real_world *world, int fd, short what, event_callback_fn fn,
 			void *arg);
 void free_event(struct event *event); /* NULL is fine */

@@ -257,6 +257,8 @@ struct world_stream *stream_of_fd(struct world *world, int fd, const struct addr
 	handle_add(real(world), &stream->handle, drop_stream);
 	stream->readable = new_event(real(world), fd, EV_READ | EV_PERSIST, on_readable, stream);
 	stream->writable = new_event(real(world), fd, EV_WRITE | EV_PERSIST, on_writable, stream);
+	event_priority_set(stream->readable, PATIENT);
+	event_priority_set(stream->writable, PATIENT);
 	return stream;
 }
 

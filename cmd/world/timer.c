@@ -1,11 +1,12 @@
 /*
  * Timers. One with a delay is libevent's. Those without (the way to do a thing
  * "from the loop") cost no clock and no system call: they stand in a queue that
- * one event empties. What they start in turn waits for the next round, so that
+ * one event empties. What they start in turn has a few rounds more, and then waits, so that
  * sockets get theirs.
  */
 #include "real.h"
 
+#define ROUNDS_MAX 8
 #define DELAY_MAX_US (INT64_C(10) * 366 * 86400 * 1000000)
 
 struct world_timer {
@@ -65,13 +66,17 @@ static void wake_queue(struct real_world *world)
 static void on_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct real_world *world = arg;
-	uint64_t last = world->due_started;
 	struct world_timer *timer;
 
 	(void)fd;
 	(void)what;
-	while (!world->stopped && (timer = TAILQ_FIRST(&world->due)) && timer->number <= last) {
-		fire_timer(timer);
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		uint64_t last = world->due_started;
+
+		while (!world->stopped && (timer = TAILQ_FIRST(&world->due)) &&
+		       timer->number <= last) {
+			fire_timer(timer);
+		}
 	}
 	wake_queue(world);
 }

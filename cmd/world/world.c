@@ -30,6 +30,7 @@ struct event *new_event(struct real_world *world, int fd, short what, event_call
 		log_error("out of memory");
 		abort();
 	}
+	event_priority_set(event, URGENT);
 	return event;
 }
 
@@ -175,8 +176,14 @@ static struct event_base *new_base(void)
 		event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
 		/* No descriptor of ours is a copy of another, which it could not tell apart. */
 		event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+		event_config_set_max_dispatch_interval(config, NULL, PATIENT_AT_ONCE, PATIENT);
 		base = event_base_new_with_config(config);
 		event_config_free(config);
+	}
+	/* libevent's own events get the middle one, which is PATIENT. */
+	if (base && event_base_priority_init(base, URGENCY_COUNT) != 0) {
+		event_base_free(base);
+		base = NULL;
 	}
 	return base;
 }
