@@ -13,6 +13,7 @@
 #include "dns01/provider.h"
 
 #define RRSET_MAX 100 /* BIND's max-records-per-type */
+#define SIGNED_MAX 10 /* questions of one batch that are signed in any case */
 
 static const struct setting rows[] = {
 	{
@@ -63,6 +64,7 @@ struct rfc2136 {
 	struct tsig_key *key; /* NULL: unsigned */
 	enum dns_transport transport;
 	int64_t timeout_ms;
+	bool closed; /* it shows to our key what it does not show to others */
 };
 
 struct range {
@@ -75,6 +77,7 @@ struct read_back {
 	const char *owner;
 	const size_t *changes; /* indices of its values in the batch */
 	size_t count;
+	bool is_signed;
 };
 
 /* One batch on its way. */
@@ -296,12 +299,34 @@ static void take_shown(const struct read_back *read_back, const struct dns_msg *
 	}
 }
 
+static bool shows_all(const struct read_back *read_back, const struct dns_msg *msg)
+{
+	const struct provider_change *changes = read_back->apply->batch->changes;
+
+	for (size_t i = 0; i < read_back->count; i++) {
+		if (!dns_msg_has_txt(msg, read_back->owner, changes[read_back->changes[i]].value)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void ask_back(struct read_back *read_back, bool is_signed);
+
 static void on_read_back(void *arg, const struct err *err, const struct dns_msg *msg)
 {
 	struct read_back *read_back = arg;
 	struct apply *apply = read_back->apply;
+	bool all = msg && shows_all(read_back, msg);
 
 	read_back->call = NULL;
+	if (!all && !read_back->is_signed && apply->primary->key) {
+		ask_back(read_back, true);
+		return;
+	}
+	if (all && read_back->is_signed && apply->read_back_count > SIGNED_MAX) {
+		apply->primary->closed = true;
+	}
 	if (msg && (msg->rcode == DNS_NOERROR || msg->rcode == DNS_NXDOMAIN)) {
 		take_shown(read_back, msg);
 	} else {
@@ -312,6 +337,23 @@ static void on_read_back(void *arg, const struct err *err, const struct dns_msg 
 	if (--apply->read_back_left == 0) {
 		apply_next(apply);
 	}
+}
+
+/* Over the connection that took the update, and signed, since BIND picks a view by key. */
+static void ask_back(struct read_back *read_back, bool is_signed)
+{
+	struct rfc2136 *primary = read_back->apply->primary;
+	struct dns_ask ask = {
+		.server = primary->server,
+		.name = read_back->owner,
+		.type = DNS_TYPE_TXT,
+		.key = is_signed ? primary->key : NULL,
+		.transport = primary->transport,
+		.timeout_ms = primary->timeout_ms,
+	};
+
+	read_back->is_signed = is_signed;
+	read_back->call = dns_ask_start(primary->host->dns, &ask, on_read_back, read_back);
 }
 
 static int compare_owners(const void *a, const void *b, void *arg)
@@ -351,26 +393,17 @@ static size_t list_read_backs(struct apply *apply)
 	return count;
 }
 
-/* Asked over the connection that took the update, signed: BIND picks a view by key. */
+/* Many are asked for as by whoever asks, at first: a signature of each question and each answer
+ * costs the server more than the update did. What it does not show so is asked for with the key. */
 static void read_back_start(struct apply *apply)
 {
-	struct rfc2136 *primary = apply->primary;
 	size_t count = list_read_backs(apply);
+	bool is_signed = count <= SIGNED_MAX || apply->primary->closed;
 
 	apply->read_back_count = count;
 	apply->read_back_left = count;
 	for (size_t i = 0; i < count; i++) {
-		struct dns_ask ask = {
-			.server = primary->server,
-			.name = apply->read_backs[i].owner,
-			.type = DNS_TYPE_TXT,
-			.key = primary->key,
-			.transport = primary->transport,
-			.timeout_ms = primary->timeout_ms,
-		};
-
-		apply->read_backs[i].call = dns_ask_start(primary->host->dns, &ask, on_read_back,
-							  &apply->read_backs[i]);
+		ask_back(&apply->read_backs[i], apply->primary->key && is_signed);
 	}
 	if (count == 0) {
 		apply_next(apply);
