@@ -241,6 +241,25 @@ enum err_code journal_open(struct world *world, const char *state, struct journa
 	return code;
 }
 
+#define PLACES_MAX 100000
+
+struct looked *journal_looked(struct journal *journal, int64_t place)
+{
+	size_t len = 2 * (size_t)place + 16;
+
+	if (place < 0 || place > PLACES_MAX) {
+		return NULL;
+	}
+	if ((size_t)place >= journal->looked_len) {
+		journal->looked = xreallocarray(journal->looked, len, sizeof(*journal->looked));
+		for (size_t i = journal->looked_len; i < len; i++) {
+			journal->looked[i] = (struct looked){ .at_s = INT64_MIN };
+		}
+		journal->looked_len = len;
+	}
+	return &journal->looked[place];
+}
+
 /* ---- settled ---------------------------------------------------------------------- */
 
 void journal_settle(struct journal *journal, const struct journal_result *results, size_t count)
@@ -253,6 +272,11 @@ void journal_settle(struct journal *journal, const struct journal_result *result
 						 sizeof(*journal->settled));
 	}
 	for (size_t i = 0; i < count; i++) {
+		struct looked *looked = journal_looked(journal, results[i].ref.place);
+
+		if (looked && results[i].outcome == JOURNAL_GONE && looked->leaving > 0) {
+			looked->leaving--;
+		}
 		journal->settled[journal->settled_count++] = results[i];
 	}
 }
@@ -322,6 +346,7 @@ void journal_abandon(struct journal *journal)
 	(void)sqlite3_close_v2(journal->db); /* NULL is fine */
 	holder_close(&journal->holder);
 	free(journal->settled);
+	free(journal->looked);
 	free(journal->path);
 	free(journal);
 }

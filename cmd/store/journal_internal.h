@@ -31,11 +31,18 @@ enum sql_id {
 	SQL_LET_GO,
 	SQL_BURY,
 	SQL_RETRACT,
+	SQL_RETRACT_ALL,
 	SQL_LIST,
 	SQL_LEASES,
 	SQL_ORPHANS,
 	SQL_REVOKE,
 	SQL_COUNT
+};
+
+/* What is known of a place since its values were last looked through for such as nobody holds. */
+struct looked {
+	int64_t at_s;   /* wall clock */
+	size_t leaving; /* removals that were handed out and are not settled */
 };
 
 struct journal {
@@ -48,6 +55,8 @@ struct journal {
 	int64_t now_s;                  /* wall clock of the running transaction */
 	struct journal_result *settled; /* not yet written */
 	size_t settled_count, settled_cap;
+	struct looked *looked; /* by place */
+	size_t looked_len;
 	struct journal_call *calls;
 };
 
@@ -80,6 +89,8 @@ void sql_forget(struct journal *journal); /* finalizes all statements */
 
 /* WAL, schema: at open, or with the first call when another process was at it. */
 enum err_code journal_ready(struct journal *journal, struct err *err) MUST_CHECK;
+/* Of that place, with room for it; NULL: there are too many to remember. */
+struct looked *journal_looked(struct journal *journal, int64_t place);
 /* Inside a transaction. The caller forgets them once that is committed. */
 enum err_code journal_write_settled(struct journal *journal, struct err *err) MUST_CHECK;
 void journal_forget_settled(struct journal *journal);
@@ -121,6 +132,8 @@ struct journal_call {
 	char *owner, *value, *requester; /* of lists */
 	struct row_list wanted;
 	struct row_list rows; /* to retract; listed */
+	int64_t place;        /* of a plan */
+	bool all;             /* a plan looked through all values of its place */
 	journal_plan_done *plan_done;
 	journal_list_done *list_done;
 	void *arg;

@@ -9,6 +9,8 @@ struct planning {
 	struct journal_call *call;
 	int64_t place;
 	int64_t ticket; /* of this plan */
+	int64_t *freed; /* values whose lease was let go */
+	size_t freed_count;
 };
 
 /* ---- a copy of the caller's plan -------------------------------------------------- */
@@ -141,16 +143,30 @@ static enum err_code grant(struct journal *journal, int64_t value_id,
 	return code;
 }
 
+static enum err_code let_go_one(struct planning *planning, int64_t lease_id, struct err *err)
+{
+	struct query query;
+	bool row = false;
+	enum err_code code;
+
+	query_begin(&query, planning->journal, SQL_LET_GO);
+	query_int(&query, lease_id);
+	code = query_step(&query, &row, err);
+	if (code == ERR_NONE && row) {
+		planning->freed[planning->freed_count++] = sqlite3_column_int64(query.stmt, 0);
+		code = query_step(&query, &row, err);
+	}
+	query_end(&query);
+	return code;
+}
+
 static enum err_code let_go(struct planning *planning, struct err *err)
 {
 	enum err_code code = ERR_NONE;
 
+	planning->freed = xcalloc(planning->plan->let_go_count + 1, sizeof(*planning->freed));
 	for (size_t i = 0; i < planning->plan->let_go_count && code == ERR_NONE; i++) {
-		struct query query;
-
-		query_begin(&query, planning->journal, SQL_LET_GO);
-		query_int(&query, planning->plan->let_go[i]);
-		code = query_run(&query, err);
+		code = let_go_one(planning, planning->plan->let_go[i], err);
 	}
 	return code;
 }
@@ -274,7 +290,10 @@ static enum err_code want(struct planning *planning, const struct journal_want *
 {
 	struct journal_row *row = row_add(&planning->call->wanted);
 	bool made = false;
-	enum err_code code = insert(planning, want, row, &made, err);
+	enum err_code code;
+
+	row->ref.place = planning->place;
+	code = insert(planning, want, row, &made, err);
 
 	if (code == ERR_NONE && !made) {
 		code = find(planning, want, row, err);
@@ -300,30 +319,107 @@ static enum err_code bury_leases(struct planning *planning, struct err *err)
 	return query_run(&query, err);
 }
 
-static enum err_code retract(struct planning *planning, struct err *err)
+static enum err_code note_clock(struct planning *planning, struct err *err)
 {
 	struct query query;
+
+	query_begin(&query, planning->journal, SQL_CLOCK);
+	query_int(&query, planning->journal->now_s);
+	return query_run(&query, err);
+}
+
+/* The rows that a statement gives are to be removed. */
+static enum err_code take_retracted(struct planning *planning, struct query *query, struct err *err)
+{
 	bool more = false;
 	enum err_code code;
 
-	query_begin(&query, planning->journal, SQL_RETRACT);
-	query_int(&query, planning->ticket);
-	query_int(&query, planning->place);
-	query_int(&query, JOURNAL_PLAN_MAX);
-	while ((code = query_step(&query, &more, err)) == ERR_NONE && more) {
+	while ((code = query_step(query, &more, err)) == ERR_NONE && more) {
 		*row_add(&planning->call->rows) = (struct journal_row){
-			.ref = { .row_id = sqlite3_column_int64(query.stmt, 0),
-				 .ticket = planning->ticket },
+			.ref = { .row_id = sqlite3_column_int64(query->stmt, 0),
+				 .ticket = planning->ticket,
+				 .place = planning->place },
 			.state = JOURNAL_RETRACTING,
-			.owner = column_text(&query, 1),
-			.value = column_text(&query, 2),
+			.owner = column_text(query, 1),
+			.value = column_text(query, 2),
 		};
 	}
-	query_end(&query);
+	query_end(query);
 	return code;
 }
 
+static enum err_code retract_all(struct planning *planning, struct err *err)
+{
+	struct query query;
+	enum err_code code = bury_leases(planning, err);
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	query_begin(&query, planning->journal, SQL_RETRACT_ALL);
+	query_int(&query, planning->ticket);
+	query_int(&query, planning->place);
+	query_int(&query, JOURNAL_PLAN_MAX);
+	return take_retracted(planning, &query, err);
+}
+
+static enum err_code retract_freed(struct planning *planning, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < planning->freed_count && code == ERR_NONE; i++) {
+		struct query query;
+
+		query_begin(&query, planning->journal, SQL_RETRACT);
+		query_int(&query, planning->ticket);
+		query_int(&query, planning->freed[i]);
+		query_int(&query, planning->place);
+		code = take_retracted(planning, &query, err);
+	}
+	return code;
+}
+
+/*
+ * Leases end by the second: once in each, all values of the place are looked through. In between
+ * only those that this plan lets go may have lost their last holder, or what an earlier
+ * plan of ours wanted removed is still there. A plan that wants and lets go nothing is a sweep.
+ */
+static bool looks_at_all(const struct planning *planning)
+{
+	const struct journal_plan *plan = planning->plan;
+	const struct looked *looked = journal_looked(planning->journal, planning->place);
+
+	return !looked || looked->at_s != planning->journal->now_s || looked->leaving > 0 ||
+	       (plan->want_count == 0 && plan->let_go_count == 0);
+}
+
 /* ---- the call --------------------------------------------------------------------- */
+
+static enum err_code plan_all(struct planning *planning, struct err *err)
+{
+	const struct journal_plan *plan = planning->plan;
+	struct journal_call *call = planning->call;
+	enum err_code code = find_place(planning, err);
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	call->place = planning->place;
+	call->all = looks_at_all(planning);
+	if (call->all) {
+		code = note_clock(planning, err);
+	}
+	if (code == ERR_NONE) {
+		code = let_go(planning, err);
+	}
+	for (size_t i = 0; i < plan->want_count && code == ERR_NONE; i++) {
+		code = want(planning, &plan->wants[i], err);
+	}
+	if (code != ERR_NONE) {
+		return code;
+	}
+	return call->all ? retract_all(planning, err) : retract_freed(planning, err);
+}
 
 static enum err_code plan_run(struct journal_call *call, struct err *err)
 {
@@ -333,7 +429,6 @@ static enum err_code plan_run(struct journal_call *call, struct err *err)
 		.call = call,
 	};
 	enum err_code code = plan_check(&call->plan, err);
-	struct query clock;
 	uint64_t draw;
 
 	if (code != ERR_NONE) {
@@ -341,25 +436,21 @@ static enum err_code plan_run(struct journal_call *call, struct err *err)
 	}
 	world_random(call->journal->world, &draw, sizeof(draw));
 	planning.ticket = (int64_t)(draw >> 1);
-	query_begin(&clock, call->journal, SQL_CLOCK);
-	query_int(&clock, call->journal->now_s);
-	code = query_run(&clock, err);
-	if (code == ERR_NONE) {
-		code = find_place(&planning, err);
-	}
-	if (code == ERR_NONE) {
-		code = let_go(&planning, err);
-	}
-	for (size_t i = 0; i < call->plan.want_count && code == ERR_NONE; i++) {
-		code = want(&planning, &call->plan.wants[i], err);
-	}
-	if (code == ERR_NONE) {
-		code = bury_leases(&planning, err);
-	}
-	if (code == ERR_NONE) {
-		code = retract(&planning, err);
-	}
+	code = plan_all(&planning, err);
+	free(planning.freed);
 	return code;
+}
+
+/* It is committed. */
+static void note_looked(struct journal_call *call)
+{
+	struct looked *looked = journal_looked(call->journal, call->place);
+
+	if (looked && call->all) {
+		*looked = (struct looked){ call->journal->now_s, call->rows.count };
+	} else if (looked) {
+		looked->leaving += call->rows.count;
+	}
 }
 
 static void plan_report(struct journal_call *call, const struct err *err)
@@ -371,6 +462,9 @@ static void plan_report(struct journal_call *call, const struct err *err)
 		.retract_count = call->rows.count,
 	};
 
+	if (!err) {
+		note_looked(call);
+	}
 	call->plan_done(call->arg, err, err ? NULL : &planned);
 }
 

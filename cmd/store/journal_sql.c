@@ -40,14 +40,18 @@ static const char *const sql_texts[] = {
 	[SQL_WANT_AGAIN] = "UPDATE value SET state = 1, fresh = 0, ticket = ? WHERE id = ?",
 	[SQL_LEASE] = "INSERT INTO lease (value_id, kind, holder, granted_at, expires_at,"
 		      " requester) VALUES (?, ?, ?, ?, ?, ?)",
-	[SQL_LET_GO] = "DELETE FROM lease WHERE id = ?",
+	[SQL_LET_GO] = "DELETE FROM lease WHERE id = ? RETURNING value_id",
 	[SQL_BURY] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value WHERE place = ?)"
 		     " AND NOT lease_alive(kind, holder, granted_at, expires_at, back_at)",
+	[SQL_RETRACT] = "UPDATE value SET state = 3, fresh = 0, ticket = ?1 WHERE id = ?2"
+			" AND place = ?3 AND NOT (state = 3 AND ticket = ?1)"
+			" AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = ?2)"
+			" RETURNING id, owner, value",
 	/* Newest first: what this plan lets go is among them, however many dead ones there are. */
-	[SQL_RETRACT] = "UPDATE value SET state = 3, fresh = 0, ticket = ? WHERE id IN"
-			" (SELECT v.id FROM value v WHERE v.place = ?"
-			" AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id)"
-			" ORDER BY v.id DESC LIMIT ?) RETURNING id, owner, value",
+	[SQL_RETRACT_ALL] = "UPDATE value SET state = 3, fresh = 0, ticket = ? WHERE id IN"
+			    " (SELECT v.id FROM value v WHERE v.place = ?"
+			    " AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id)"
+			    " ORDER BY v.id DESC LIMIT ?) RETURNING id, owner, value",
 	[SQL_LIST] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS " FROM " ROW_TABLES
 		     " LEFT JOIN lease l ON l.id = (SELECT max(id) FROM lease"
 		     " WHERE value_id = v.id"

@@ -80,6 +80,7 @@ enum journal_state {
 struct journal_ref {
 	int64_t row_id;
 	int64_t ticket;
+	int64_t place; /* of a plan's rows: its zone and provider */
 };
 
 /* One TXT value, with all that is needed to remove it without the configuration. */

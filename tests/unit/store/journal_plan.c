@@ -105,6 +105,57 @@ static void other_zones_and_providers_stay(void **state)
 	journal_close(journal);
 }
 
+/* In one plan, and within a second in which all values were looked through already. */
+static void a_value_that_two_let_go_is_removed_once(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct journal_want want = process_want("other");
+	int64_t leases[3] = { 0 };
+	struct journal_plan plan = plan_of(&want, 1);
+	struct answer answer;
+
+	want_now(bed, journal, process_want("one"), &leases[0]);
+	want_now(bed, journal, timed_want("one", 60), &leases[1]);
+	want_now(bed, journal, process_want("two"), &leases[2]);
+	plan.let_go = leases;
+	plan.let_go_count = 2;
+	answer = plan_run_now(bed, journal, &plan);
+	assert_int_equal(answer.count, 1);
+	assert_string_equal(answer.rows[0].value, "one");
+	settle(journal, answer.rows[0].ref, JOURNAL_GONE);
+	answer_clear(&answer);
+	/* What one lets go and another wants in the same plan stays. */
+	want = process_want("two");
+	plan.let_go = &leases[2];
+	plan.let_go_count = 1;
+	answer = plan_run_now(bed, journal, &plan);
+	assert_int_equal(answer.count, 0);
+	answer_clear(&answer);
+	journal_close(journal);
+}
+
+/* What another process left is found with the first plan of the next second. */
+static void a_dead_lease_is_found_within_a_second(void **state)
+{
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct journal *other = journal_of(bed);
+	struct journal_want want = process_want("two");
+	struct journal_plan plan = plan_of(&want, 1);
+	struct answer answer;
+
+	want_now(bed, journal, process_want("three"), NULL);
+	want_now(bed, other, process_want("one"), NULL);
+	journal_close(other);
+	bed->wall_us += 1000000;
+	answer = plan_run_now(bed, journal, &plan);
+	assert_int_equal(answer.count, 1);
+	assert_string_equal(answer.rows[0].value, "one");
+	answer_clear(&answer);
+	journal_close(journal);
+}
+
 /* ---- sharing ---------------------------------------------------------------------- */
 
 static void two_requesters_share_one_row(void **state)
@@ -600,6 +651,8 @@ int main(void)
 		TEST(a_provider_may_get_another_name),
 		TEST(a_removal_that_failed_is_planned_again),
 		TEST(other_zones_and_providers_stay),
+		TEST(a_value_that_two_let_go_is_removed_once),
+		TEST(a_dead_lease_is_found_within_a_second),
 		TEST(two_requesters_share_one_row),
 		TEST(what_is_in_dns_is_not_added_again),
 		TEST(a_value_on_its_way_out_is_added_again),
