@@ -84,8 +84,8 @@ struct policy_client identity_policy(const struct identity *identity);
 const struct tsig_key *broker_tsig_key(struct broker *broker, const char *name);
 void tsig_keys_free(struct tsig_keys *keys);
 struct tsig_keys *tsig_keys_load(const struct conf *conf, struct err *err);
-/* What clients.db says is remembered. With each request, whether another process changed
- * something since: what is revoked ends with the next request. */
+/* What clients.db says is remembered. Once for all requests of a turn of the loop: whether another
+ * process changed something since, so that what is revoked ends with the next request. */
 void store_look(struct broker *broker);
 const struct token_row *store_token(struct broker *broker, const char *id); /* NULL: none */
 /* Whether a client of the store other than but has a name below name. */

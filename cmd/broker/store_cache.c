@@ -16,6 +16,7 @@ struct store_cache {
 	void *answers; /* tsearch tree */
 	size_t count;
 	int64_t version;
+	struct world_timer *looked; /* ends with this turn of the loop */
 };
 
 static int by_key(const void *a, const void *b)
@@ -42,10 +43,18 @@ static void clear(struct store_cache *cache)
 void store_forget(struct broker *broker)
 {
 	if (broker->cache) {
+		world_timer_cancel(broker->world, broker->cache->looked);
 		clear(broker->cache);
 		free(broker->cache);
 		broker->cache = NULL;
 	}
+}
+
+static void on_turn_over(void *arg)
+{
+	struct store_cache *cache = arg;
+
+	cache->looked = NULL;
 }
 
 void store_look(struct broker *broker)
@@ -57,6 +66,10 @@ void store_look(struct broker *broker)
 	if (!cache) {
 		cache = broker->cache = xcalloc(1, sizeof(*cache));
 	}
+	if (cache->looked) {
+		return;
+	}
+	cache->looked = world_timer_start(broker->world, 0, on_turn_over, cache);
 	if (clients_version(broker->clients, &version, &err) != ERR_NONE ||
 	    version != cache->version || cache->count > ANSWERS_MAX) {
 		clear(cache);
