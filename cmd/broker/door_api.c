@@ -20,7 +20,8 @@ enum wait_for { WAIT_NO, WAIT_PUBLISHED, WAIT_VISIBLE };
 /* One claim of a request that waits. */
 struct part {
 	struct call *call;
-	struct claim *claim; /* NULL: it was refused, or has ended */
+	struct claim *claim;       /* NULL: it was refused, or has ended */
+	char id[CLAIM_ID_LEN + 1]; /* of a claim that it opened */
 	struct claim_watcher watcher;
 	char *answer; /* JSON, once it is settled or has ended */
 	int status;
@@ -208,10 +209,9 @@ static void on_gone(void *arg)
 	bool leave = call->opened && call->wait != WAIT_NO;
 	struct strlist ids = { 0 };
 
+	/* Those that are visible already too: nobody was told of them. */
 	for (size_t i = 0; i < call->count && leave; i++) {
-		if (call->parts[i].claim) {
-			strlist_add(&ids, call->parts[i].claim->id);
-		}
+		strlist_add(&ids, call->parts[i].id);
 	}
 	call_free(call);
 	broker->world->ops->exchange_end(exchange);
@@ -297,6 +297,7 @@ static enum err_code open_one(struct visit *visit, const struct json *asked, str
 	if (!part->claim) {
 		return err->code;
 	}
+	snprintf(part->id, sizeof(part->id), "%s", part->claim->id);
 	part->watcher = (struct claim_watcher){ .changed = on_claim, .arg = part };
 	claim_watch(part->claim, &part->watcher);
 	return ERR_NONE;
@@ -454,7 +455,8 @@ static void get_challenge(struct visit *visit, struct claim *claim)
 		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 		return;
 	}
-	if (wait_for == WAIT_NO || claim->state == CLAIM_FAILED) {
+	/* One that leaves may be gone before anybody's patience is over, and tells nobody. */
+	if (wait_for == WAIT_NO || claim->state == CLAIM_FAILED || claim->state == CLAIM_LEAVING) {
 		struct buf body = BUF_INIT(CLAIM_TEXT_MAX);
 
 		claim_put(&body, NULL, claim, NULL);

@@ -5,6 +5,7 @@ struct single {
 	struct broker *broker;
 	struct world_exchange *exchange;
 	struct claim *claim; /* NULL once it is decided */
+	char id[CLAIM_ID_LEN + 1];
 	struct claim_watcher watcher;
 	struct world_timer *patience;
 	struct world_timer *answer_due;
@@ -130,7 +131,8 @@ static void on_gone(void *arg)
 	struct single *single = arg;
 	struct broker *broker = single->broker;
 	struct world_exchange *exchange = single->exchange;
-	struct claim *claim = single->claim;
+	/* Also one that is visible: nobody was told. */
+	struct claim *claim = claim_find(broker, single->id);
 
 	single_free(single);
 	broker->world->ops->exchange_end(exchange);
@@ -164,6 +166,7 @@ void single_begin(struct visit *visit, const struct claim_request *request, stru
 	single->broker = broker;
 	single->exchange = visit->exchange;
 	single->claim = claim;
+	snprintf(single->id, sizeof(single->id), "%s", claim->id);
 	single->echo = echo;
 	single->next = broker->singles;
 	if (single->next) {
