@@ -27,7 +27,7 @@ void invariants_end(void)
 
 static bool counts(const struct net_server *server)
 {
-	bool useless = server->mood != MOOD_WELL;
+	bool useless = server->mood != MOOD_WELL || server->was_unwell;
 
 	return server->listed && !(invariants.reachable && useless);
 }
@@ -93,6 +93,14 @@ static bool has_row(const char *text)
 	return found;
 }
 
+void invariants_text_covered(struct sim *sim, const char *text)
+{
+	invariants.checks++;
+	if (!open_journal() || !has_row(text)) {
+		sim_violated(sim, "covered: the journal has no row for %s", text);
+	}
+}
+
 void invariants_covered(struct sim *sim)
 {
 	for (size_t i = 0; i < sim->net->zone_count; i++) {
@@ -100,16 +108,24 @@ void invariants_covered(struct sim *sim)
 		const struct strlist *texts = &zone->server[0].texts;
 
 		for (size_t k = 0; k < texts->count; k++) {
-			if (!net_is_ours(zone, texts->item[k])) {
-				continue;
-			}
-			invariants.checks++;
-			if (!open_journal() || !has_row(texts->item[k])) {
-				sim_violated(sim, "covered: the journal has no row for %s",
-					     texts->item[k]);
+			if (net_is_ours(zone, texts->item[k])) {
+				invariants_text_covered(sim, texts->item[k]);
 			}
 		}
 	}
+}
+
+void invariants_each_value(void (*each)(void *arg, const char *value), void *arg)
+{
+	sqlite3_stmt *all = NULL;
+
+	if (open_journal() &&
+	    sqlite3_prepare_v2(journal, "SELECT value FROM value", -1, &all, NULL) == SQLITE_OK) {
+		while (sqlite3_step(all) == SQLITE_ROW) {
+			each(arg, (const char *)sqlite3_column_text(all, 0));
+		}
+	}
+	sqlite3_finalize(all);
 }
 
 static void look_at_copy(struct sim *sim, const struct net_server *server)

@@ -27,6 +27,9 @@ const struct net_server *invariants_pick_server(struct sim *sim, const char *own
 void invariants_answered(struct sim *sim, const char *owner, const char *value);
 void invariants_finalized(struct sim *sim);
 void invariants_covered(struct sim *sim);
+void invariants_text_covered(struct sim *sim, const char *text); /* the same for one */
+/* Each value that the journal has a row for. */
+void invariants_each_value(void (*each)(void *arg, const char *value), void *arg);
 /* After everything has ended. */
 void invariants_clean(struct sim *sim);
 void invariants_kept(struct sim *sim);

@@ -92,7 +92,8 @@ static bool run_seed(uint64_t seed, const char *folder, bool verbose,
 		fprintf(stderr, "sim: %s: %s\n", state, strerror(errno));
 		exit(1);
 	}
-	scenario_run(seed, state, verbose, result);
+	(scenario_is_broker(seed) ? scenario_broker_run : scenario_run)(seed, state, verbose,
+									result);
 	remove_tree(state);
 	free(state);
 	return result->violation[0] == '\0';

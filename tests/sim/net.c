@@ -85,6 +85,34 @@ bool net_shows(const struct net_server *server, const char *owner, const char *v
 	return strlist_has(&server->texts, text);
 }
 
+bool net_has_texts(const struct net_server *server, const char *owner)
+{
+	size_t len = strlen(owner);
+
+	for (size_t i = 0; i < server->texts.count; i++) {
+		if (strncmp(server->texts.item[i], owner, len) == 0 &&
+		    server->texts.item[i][len] == ' ') {
+			return true;
+		}
+	}
+	return false;
+}
+
+void net_drop_alias(struct net_zone *zone, const char *owner)
+{
+	struct strlist *aliases = &zone->aliases;
+	size_t len = strlen(owner);
+
+	for (size_t i = 0; i < aliases->count; i++) {
+		if (strncmp(aliases->item[i], owner, len) == 0 && aliases->item[i][len] == ' ') {
+			free(aliases->item[i]);
+			aliases->item[i] = aliases->item[--aliases->count];
+			aliases->item[aliases->count] = NULL;
+			break;
+		}
+	}
+}
+
 bool net_is_ours(const struct net_zone *zone, const char *text)
 {
 	return !strlist_has(&zone->siblings, text);

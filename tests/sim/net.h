@@ -30,6 +30,8 @@ struct net_server {
 	struct addr addr;
 	enum net_mood mood;
 	int64_t mute_until_us; /* it hears, and does, and says nothing */
+	int64_t lag_us;        /* of a secondary, at least */
+	bool was_unwell;       /* at some time */
 	bool listed;           /* among the zone's NS; a hidden primary is not */
 	struct strlist texts;
 	uint32_t serial;
@@ -68,6 +70,8 @@ struct net_zone *net_zone_of(struct net *net, const char *name);
 /* The owner name after aliases. */
 const char *net_follow(struct net *net, const char *owner);
 bool net_shows(const struct net_server *server, const char *owner, const char *value);
+bool net_has_texts(const struct net_server *server, const char *owner);
+void net_drop_alias(struct net_zone *zone, const char *owner);
 bool net_is_ours(const struct net_zone *zone, const char *text);
 
 /* What processes send; answers arrive by sim_dgram_arrives and sim_stream_arrives. */

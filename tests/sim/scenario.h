@@ -10,7 +10,16 @@ struct scenario_result {
 	int64_t virtual_us;
 };
 
+/* Every eighth seed is about the broker, the others are about issuances. */
+#define SCENARIO_BROKER_EACH 8
+static inline bool scenario_is_broker(uint64_t seed)
+{
+	return seed % SCENARIO_BROKER_EACH == 2;
+}
+
 /* state is an empty folder, which is left full. */
+void scenario_broker_run(uint64_t seed, const char *state, bool verbose,
+			 struct scenario_result *result);
 void scenario_run(uint64_t seed, const char *state, bool verbose, struct scenario_result *result);
 
 #endif

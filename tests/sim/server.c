@@ -44,7 +44,7 @@ void server_changed(struct sim *sim, struct net_zone *zone)
 
 		transfer->server = &zone->server[i];
 		sim_at(sim, NULL,
-		       sim_latency(sim) +
+		       sim_latency(sim) + (sim->calm ? 0 : zone->server[i].lag_us) +
 			       (int64_t)sim_below(sim, (uint64_t)sim->faults.lag_max_us + 1),
 		       on_transfer, transfer);
 	}
@@ -79,19 +79,6 @@ bool server_is_mute(const struct sim *sim, const struct addr *addr)
 }
 
 /* ---- answers ---- */
-
-static bool has_texts(const struct net_server *server, const char *owner)
-{
-	size_t len = strlen(owner);
-
-	for (size_t i = 0; i < server->texts.count; i++) {
-		if (strncmp(server->texts.item[i], owner, len) == 0 &&
-		    server->texts.item[i][len] == ' ') {
-			return true;
-		}
-	}
-	return false;
-}
 
 static const struct net_server *named(const struct net_zone *zone, const char *name)
 {
@@ -129,7 +116,7 @@ static uint8_t rcode_for(const struct net_server *server, const char *name)
 {
 	const struct net_zone *zone = server->zone;
 	bool exists = strcmp(name, zone->name) == 0 || server_alias(zone, name) ||
-		      has_texts(server, name) || named(zone, name);
+		      net_has_texts(server, name) || named(zone, name);
 
 	return exists ? RCODE_OK : RCODE_NXDOMAIN;
 }
@@ -236,6 +223,13 @@ static void parent_answers(struct sim *sim, const struct wire_msg *msg, struct w
 
 /* ---- UPDATE ---- */
 
+static void tell(struct sim *sim, const char *text, bool added)
+{
+	if (sim->text_changed) {
+		sim->text_changed(sim, text, added);
+	}
+}
+
 static void apply(struct sim *sim, struct net_server *server, const struct wire_rr *rr)
 {
 	char value[WIRE_TEXT_MAX], text[2 * WIRE_TEXT_MAX];
@@ -248,9 +242,12 @@ static void apply(struct sim *sim, struct net_server *server, const struct wire_
 			     rr->owner, rr->type, rr->class);
 		return;
 	}
-	if (rr->class == CLASS_IN && !strlist_has(texts, text)) {
+	/* RFC 2136 s.3.4.2.2: beside an alias nothing is added, and nobody is told. */
+	if (rr->class == CLASS_IN && !strlist_has(texts, text) &&
+	    !server_alias(server->zone, rr->owner)) {
 		sim_say(sim, "%s adds %s", server->name, text);
 		strlist_add(texts, text);
+		tell(sim, text, true);
 		return;
 	}
 	for (size_t i = 0; rr->class == CLASS_NONE && i < texts->count; i++) {
@@ -259,6 +256,7 @@ static void apply(struct sim *sim, struct net_server *server, const struct wire_
 			free(texts->item[i]);
 			texts->item[i] = texts->item[--texts->count];
 			texts->item[texts->count] = NULL;
+			tell(sim, text, false);
 			break;
 		}
 	}

@@ -302,6 +302,35 @@ bool wire_verify(const uint8_t *data, const struct wire_msg *msg,
 	return good;
 }
 
+struct signature {
+	const struct wire_tsig *tsig;
+	const uint8_t *mac;
+	uint16_t error;
+	const struct buf *other;
+};
+
+static void put_tsig(struct buf *out, const struct signature *signature)
+{
+	const struct wire_tsig *tsig = signature->tsig;
+	const struct buf *other = signature->other;
+	uint8_t id[2] = { (uint8_t)out->data[0], (uint8_t)out->data[1] };
+
+	put_name(out, tsig->key);
+	buf_add_u16(out, TYPE_TSIG);
+	buf_add_u16(out, CLASS_ANY);
+	buf_add_u32(out, 0);
+	buf_add_u16(out, (uint16_t)(strlen(ALGORITHM) + 2 + 16 + SHA256_LEN + other->len));
+	put_name(out, ALGORITHM);
+	put_time(out, tsig->time_s);
+	buf_add_u16(out, tsig->fudge);
+	buf_add_u16(out, SHA256_LEN);
+	buf_add(out, signature->mac, SHA256_LEN);
+	buf_add(out, id, 2);
+	buf_add_u16(out, signature->error);
+	buf_add_u16(out, (uint16_t)other->len);
+	buf_add(out, other->data, other->len);
+}
+
 void wire_sign(struct wire_reply *reply, const struct wire_signing *signing)
 {
 	struct wire_tsig tsig = *signing->request;
@@ -309,7 +338,6 @@ void wire_sign(struct wire_reply *reply, const struct wire_signing *signing)
 	struct buf other = BUF_INIT(8);
 	struct buf *out = &reply->out;
 	uint8_t mac[MAC_MAX];
-	uint16_t id = (uint16_t)((uint8_t)out->data[0] << 8 | (uint8_t)out->data[1]);
 
 	if (signing->error == TSIG_BADTIME) {
 		put_time(&other, signing->now_s); /* s.5.2.3 */
@@ -322,21 +350,63 @@ void wire_sign(struct wire_reply *reply, const struct wire_signing *signing)
 	put_variables(&input, &tsig, signing->error, &other);
 	digest(&input, signing->secret, mac);
 	buf_clear(&input);
-	put_name(out, tsig.key);
-	buf_add_u16(out, TYPE_TSIG);
-	buf_add_u16(out, CLASS_ANY);
-	buf_add_u32(out, 0);
-	buf_add_u16(out, (uint16_t)(strlen(ALGORITHM) + 2 + 16 + SHA256_LEN + other.len));
-	put_name(out, ALGORITHM);
-	put_time(out, tsig.time_s);
-	buf_add_u16(out, tsig.fudge);
-	buf_add_u16(out, SHA256_LEN);
-	buf_add(out, mac, SHA256_LEN);
-	buf_add_u16(out, id);
-	buf_add_u16(out, signing->error);
-	buf_add_u16(out, (uint16_t)other.len);
-	buf_add(out, other.data, other.len);
+	put_tsig(out, &(struct signature){ &tsig, mac, signing->error, &other });
 	buf_clear(&other);
 	reply->counts[2]++;
 	put_counts(reply);
+}
+
+/* ---- UPDATEs of clients, RFC 2136 ---- */
+
+static void count_up(struct buf *out, size_t at)
+{
+	uint16_t count = (uint16_t)((uint8_t)out->data[at] << 8 | (uint8_t)out->data[at + 1]);
+
+	count++;
+	out->data[at] = (char)(count >> 8);
+	out->data[at + 1] = (char)count;
+}
+
+void wire_update_begin(struct buf *out, uint16_t id, const char *zone)
+{
+	buf_clear(out);
+	buf_add_u16(out, id);
+	buf_add_u16(out, OPCODE_UPDATE << 11);
+	buf_add_u16(out, 1);
+	buf_add(out, "\0\0\0\0\0\0", 6);
+	put_name(out, zone);
+	buf_add_u16(out, TYPE_SOA);
+	buf_add_u16(out, CLASS_IN);
+}
+
+void wire_update_add(struct buf *out, const struct wire_change *change)
+{
+	size_t len = change->value ? strlen(change->value) : 0;
+
+	put_name(out, change->owner);
+	buf_add_u16(out, change->type);
+	buf_add_u16(out, change->class);
+	buf_add_u32(out, change->class == CLASS_IN ? 60 : 0);
+	buf_add_u16(out, (uint16_t)(change->value ? len + 1 : 0));
+	if (change->value) {
+		buf_add_u8(out, (uint8_t)len);
+		buf_add(out, change->value, len);
+	}
+	count_up(out, 8);
+}
+
+void wire_update_sign(struct buf *out, const char *key, const uint8_t *secret, uint64_t now_s)
+{
+	struct wire_tsig tsig = { .time_s = now_s, .fudge = 300, .mac_len = SHA256_LEN };
+	struct buf input = BUF_INIT(1 << 17);
+	struct buf none = BUF_INIT(1);
+	uint8_t mac[MAC_MAX];
+
+	snprintf(tsig.key, sizeof(tsig.key), "%s", key);
+	buf_add(&input, out->data, out->len);
+	put_variables(&input, &tsig, 0, &none);
+	digest(&input, secret, mac);
+	buf_clear(&input);
+	put_tsig(out, &(struct signature){ &tsig, mac, 0, &none });
+	count_up(out, 10);
 }

@@ -8,7 +8,7 @@
 #include "dns01/base.h"
 
 #define WIRE_TEXT_MAX 256 /* the names here are short and plain */
-#define WIRE_RR_MAX 512
+#define WIRE_RR_MAX 2048
 #define WIRE_SECRET_LEN 32
 
 enum {
@@ -20,6 +20,7 @@ enum {
 	TYPE_OPT = 41,
 	TYPE_TSIG = 250
 };
+enum { TYPE_ANY = 255 };
 enum { CLASS_IN = 1, CLASS_NONE = 254, CLASS_ANY = 255 };
 enum { OPCODE_QUERY = 0, OPCODE_UPDATE = 5 };
 enum { RCODE_OK = 0, RCODE_SERVFAIL = 2, RCODE_NXDOMAIN = 3, RCODE_REFUSED = 5, RCODE_NOTAUTH = 9 };
@@ -94,5 +95,16 @@ struct wire_signing {
 };
 /* After wire_end. */
 void wire_sign(struct wire_reply *reply, const struct wire_signing *signing);
+
+/* An UPDATE of a client, under way. */
+void wire_update_begin(struct buf *out, uint16_t id, const char *zone);
+/* class IN adds; ANY without a value deletes the RRset of that type; NONE deletes the value. */
+struct wire_change {
+	const char *owner;
+	uint16_t type, class;
+	const char *value; /* NULL: none */
+};
+void wire_update_add(struct buf *out, const struct wire_change *change);
+void wire_update_sign(struct buf *out, const char *key, const uint8_t *secret, uint64_t now_s);
 
 #endif

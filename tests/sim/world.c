@@ -2,6 +2,7 @@
 
 #include "sim/ca.h"
 #include "sim/net.h"
+#include "sim/world_internal.h"
 
 struct sim_event {
 	int64_t at_us;
@@ -212,11 +213,6 @@ void sim_free(struct sim *sim)
 
 /* ---- a process: clocks, chance, timers ---- */
 
-static struct sim_process *process_of(struct world *world)
-{
-	return (struct sim_process *)world;
-}
-
 static int64_t world_mono(struct world *world)
 {
 	return process_of(world)->sim->now_us;
@@ -258,6 +254,15 @@ static void on_timer(struct sim *sim, void *arg)
 	timer.fire(timer.arg);
 }
 
+/* All that are due within one turn of the loop fire at its end, in the order of their times. */
+static int64_t lateness(const struct sim *sim, int64_t delay_us)
+{
+	int64_t turn_us = sim->faults.turn_us;
+	int64_t into_us = turn_us > 0 ? (sim->now_us + delay_us) % turn_us : 0;
+
+	return turn_us > 0 ? turn_us - into_us + into_us / 1000 : 0;
+}
+
 static struct world_timer *timer_start(struct world *world, int64_t delay_us, world_fire *fire,
 				       void *arg)
 {
@@ -267,7 +272,9 @@ static struct world_timer *timer_start(struct world *world, int64_t delay_us, wo
 	fired->timer = timer;
 	*timer = (struct world_timer){ process_of(world), NULL, fire, arg };
 	timer->process->handles++;
-	timer->event = sim_at(timer->process->sim, timer->process, delay_us, on_timer, fired);
+	delay_us = delay_us > 0 ? delay_us : 0;
+	timer->event = sim_at(timer->process->sim, timer->process,
+			      delay_us + lateness(timer->process->sim, delay_us), on_timer, fired);
 	return timer;
 }
 
@@ -291,17 +298,6 @@ struct world_dgram {
 	struct world_dgram *next;
 };
 
-struct world_stream {
-	struct sim_process *process;
-	uint64_t id;
-	struct addr peer;
-	int64_t last_us; /* when the latest arrival is due */
-	bool ended;
-	world_stream_cb *cb;
-	void *arg;
-	struct world_stream *next;
-};
-
 struct world_http {
 	struct sim_process *process;
 	uint64_t id;
@@ -316,15 +312,6 @@ struct world_http {
 		for ((found_) = at_->dead ? NULL : at_->list_; (found_) && (found_)->id != (id_); \
 		     (found_) = (found_)->next) {                                                 \
 		}                                                                                 \
-	}
-
-/* Takes one out of the list that it is in. */
-#define UNLINK(list_, item_)                                                   \
-	for (__typeof__(&(list_)) at_ = &(list_); *at_; at_ = &(*at_)->next) { \
-		if (*at_ == (item_)) {                                         \
-			*at_ = (item_)->next;                                  \
-			break;                                                 \
-		}                                                              \
 	}
 
 static struct world_dgram *dgram_open(struct world *world, const struct addr *peer,
@@ -392,7 +379,9 @@ static struct world_stream *stream_open(struct world *world, const struct addr *
 
 static void stream_write(struct world_stream *stream, const void *data, size_t len)
 {
-	if (!stream->ended) {
+	if (stream->outside) {
+		listen_stream_write(stream, data, len);
+	} else if (!stream->ended) {
 		net_stream(stream->process->sim, stream->id, &stream->peer,
 			   &(struct net_octets){ data, len });
 	}
@@ -401,6 +390,9 @@ static void stream_write(struct world_stream *stream, const void *data, size_t l
 static void stream_close(struct world_stream *stream)
 {
 	if (stream) {
+		if (stream->outside) {
+			listen_stream_close(stream);
+		}
 		UNLINK(stream->process->streams, stream)
 		stream->process->handles--;
 		free(stream);
@@ -565,7 +557,7 @@ static bool has_route(struct world *world, const struct addr *peer)
 	return peer->u.sa.sa_family == AF_INET;
 }
 
-static const struct world_ops ops = {
+static struct world_ops ops = {
 	.mono_us = world_mono,
 	.wall_us = world_wall,
 	.random = world_chance,
@@ -590,10 +582,12 @@ void sim_process_init(struct sim_process *process, struct sim *sim, const char *
 		.world.ops = &ops, .sim = sim, .name = name, .next = sim->processes
 	};
 	sim->processes = process;
+	listen_ops(&ops);
 }
 
 void sim_process_clear(struct sim_process *process)
 {
+	listen_drop(process);
 	if (process->handles > 0) {
 		sim_violated(process->sim, "%s left %zu timers, sockets or requests behind",
 			     process->name, process->handles);

@@ -14,6 +14,7 @@ struct sim;
 struct sim_event;
 struct net;
 struct ca;
+struct outside_in;
 
 /* How often things go wrong, per mille, and what is slow. All zero: a perfect world. */
 struct faults {
@@ -23,6 +24,7 @@ struct faults {
 	int64_t latency_max_us;
 	int64_t lag_max_us; /* of secondaries */
 	int64_t ca_max_us;  /* how long the CA takes to validate, and to issue */
+	int64_t turn_us;    /* of the loop of a process that has much to do */
 };
 
 struct sim {
@@ -40,6 +42,11 @@ struct sim {
 	bool verbose;
 	bool calm;         /* the end: nothing goes wrong any more */
 	bool zone_changed; /* since the invariants were last looked at */
+	/* For each text that comes to a primary or goes from it; may be NULL. */
+	void (*text_changed)(struct sim *sim, const char *text, bool added);
+	/* What processes reply to datagrams from outside, when it is sent and when it arrives. */
+	void (*outside_heard)(struct sim *sim, const struct addr *to, const struct outside_in *in);
+	void *house; /* of those two */
 	char violation[1024];
 };
 
@@ -54,6 +61,8 @@ struct sim_process {
 	struct world_dgram *dgrams;
 	struct world_stream *streams;
 	struct world_http *https;
+	struct world_listener *listeners;
+	struct world_exchange *exchanges;
 	struct sim_process *next;
 };
 
