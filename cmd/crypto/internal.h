@@ -28,6 +28,10 @@ struct key {
 };
 
 const struct key_kind *key_kind(enum key_type type);
+extern const char key_types_known[]; /* for sentences */
+/* Takes pkey; a sentence where it is of no type of ours. */
+enum err_code key_take(EVP_PKEY *pkey, const char *source, struct key **out,
+		       struct err *err) MUST_CHECK;
 /* RFC 7517; gives. NULL where OpenSSL does not give the numbers. */
 char *jwk_format(const EVP_PKEY *pkey, const struct key_kind *kind);
 

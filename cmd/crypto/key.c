@@ -17,8 +17,7 @@ static const struct key_kind kinds[] = {
 };
 _Static_assert(ARRAY_LEN(kinds) == KEY_TYPE_COUNT, "one row for each type");
 
-static const char types_known[] = "EC keys on P-256 and P-384, RSA keys of 2048, 3072 and 4096 "
-				  "bits";
+const char key_types_known[] = "EC keys on P-256 and P-384, RSA keys of 2048, 3072 and 4096 bits";
 
 /* ---- types ---- */
 
@@ -120,6 +119,38 @@ enum err_code key_generate(enum key_type type, struct key **out, struct err *err
 
 /* ---- reading ---- */
 
+/* What an unwelcome key is, for people. */
+static void describe(const EVP_PKEY *pkey, char *out, size_t size)
+{
+	const char *type = EVP_PKEY_get0_type_name(pkey);
+	char curve[64];
+
+	if (EVP_PKEY_is_a(pkey, "EC") &&
+	    EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1) {
+		snprintf(out, size, "an EC key on %s%s", curve,
+			 is_named_curve(pkey, curve) ? "" : ", spelled out in numbers");
+	} else {
+		snprintf(out, size, "a key of type %s and %d bits", type ? type : "unknown",
+			 EVP_PKEY_get_bits(pkey));
+	}
+}
+
+enum err_code key_take(EVP_PKEY *pkey, const char *source, struct key **out, struct err *err)
+{
+	char what[128];
+	struct key *key;
+
+	describe(pkey, what, sizeof(what));
+	key = key_of(pkey);
+	if (!key) {
+		ERR_clear_error();
+		return err_set(err, ERR_CONFIG, NULL, "%s holds %s; usable are %s", source, what,
+			       key_types_known);
+	}
+	*out = key;
+	return ERR_NONE;
+}
+
 /* One block of a PEM file; its octets may be a key. */
 struct block {
 	char *name, *header;
@@ -156,29 +187,11 @@ static bool block_is_encrypted(const struct block *block)
 	return strstr(block->name, "ENCRYPTED") || strstr(block->header, "ENCRYPTED");
 }
 
-/* What an unwelcome key is, for people. */
-static void describe(const EVP_PKEY *pkey, char *out, size_t size)
-{
-	const char *type = EVP_PKEY_get0_type_name(pkey);
-	char curve[64];
-
-	if (EVP_PKEY_is_a(pkey, "EC") &&
-	    EVP_PKEY_get_group_name(pkey, curve, sizeof(curve), NULL) == 1) {
-		snprintf(out, size, "an EC key on %s%s", curve,
-			 is_named_curve(pkey, curve) ? "" : ", spelled out in numbers");
-	} else {
-		snprintf(out, size, "a key of type %s and %d bits", type ? type : "unknown",
-			 EVP_PKEY_get_bits(pkey));
-	}
-}
-
 static enum err_code block_read(const struct block *block, const char *source, struct key **out,
 				struct err *err)
 {
 	const unsigned char *at = block->der;
 	EVP_PKEY *pkey;
-	struct key *key;
-	char what[128];
 
 	if (block_is_encrypted(block)) {
 		return err_set(err, ERR_CONFIG, NULL,
@@ -193,15 +206,7 @@ static enum err_code block_read(const struct block *block, const char *source, s
 			       "the private key in %s cannot be read: %s; copy the file anew",
 			       source, openssl_why());
 	}
-	describe(pkey, what, sizeof(what));
-	key = key_of(pkey);
-	if (!key) {
-		ERR_clear_error();
-		return err_set(err, ERR_CONFIG, NULL, "%s holds %s; usable are %s", source, what,
-			       types_known);
-	}
-	*out = key;
-	return ERR_NONE;
+	return key_take(pkey, source, out, err);
 }
 
 enum err_code key_parse_pem(const char *pem, size_t len, const char *source, struct key **out,

@@ -14,6 +14,7 @@
 #define THUMBPRINT_LEN BASE64URL_LEN(SHA256_LEN)
 
 struct key;
+struct json;
 
 enum key_type { KEY_P256, KEY_P384, KEY_RSA2048, KEY_RSA3072, KEY_RSA4096, KEY_TYPE_COUNT };
 
@@ -26,6 +27,9 @@ enum err_code key_generate(enum key_type type, struct key **out, struct err *err
 enum err_code key_parse_pem(const char *pem, size_t len, const char *source, struct key **out,
 			    struct err *err) MUST_CHECK;
 enum err_code key_load(const char *path, struct key **out, struct err *err) MUST_CHECK;
+/* A private key as RFC 7518 s.6.2.2 and 6.3.2 write it, with all the primes' numbers of RSA. */
+enum err_code key_parse_jwk(const struct json *jwk, const char *source, struct key **out,
+			    struct err *err) MUST_CHECK;
 /* PKCS#8; out is initialised by the call and to be wiped by the caller. */
 void key_format_pem(const struct key *key, struct buf *out);
 void key_free(struct key *key);
