@@ -1,6 +1,7 @@
 /*
  * dump: the configuration as text that reads back to the same dump. What was
- * included is in it, so its `include` is empty.
+ * included is in it, so its `include` is empty. The brief form is for a file that
+ * people read: it leaves out what is the default.
  */
 #include "schema.h"
 
@@ -89,61 +90,106 @@ static void add_command(struct buf *out, const char *indent, const struct settin
 	}
 }
 
-static void add_row(struct buf *out, const char *indent, const struct setting *row, void *base)
+/* ---- the whole --------------------------------------------------------- */
+
+struct dump {
+	struct buf out;
+	conf_provider_rows *rows;
+	bool brief;
+};
+
+static bool is_left_out(const struct dump *dump, const struct setting *row, const char *text)
+{
+	return text == NULL ||
+	       (dump->brief && row->fallback != NULL && strcmp(row->fallback, text) == 0);
+}
+
+static void add_row(struct dump *dump, const char *indent, const struct setting *row, void *base)
 {
 	char *text;
 
 	if (row->type == SETTING_COMMANDS) {
-		add_commands(out, indent, row, base);
+		if (!dump->brief || field_commands(row, base)->count > 0) {
+			add_commands(&dump->out, indent, row, base);
+		}
 		return;
 	}
 	if (row->type == SETTING_COMMAND) {
-		add_command(out, indent, row, base);
+		add_command(&dump->out, indent, row, base);
 		return;
 	}
 	text = field_get(row, base);
-	if (text != NULL) {
-		add_value(out, indent, row, text);
+	if (!is_left_out(dump, row, text)) {
+		add_value(&dump->out, indent, row, text);
 	}
 	free(text);
 }
 
-static void add_settings(struct buf *out, const struct conf_provider *provider,
-			 conf_provider_rows *rows_of)
+static void add_settings(struct dump *dump, const struct conf_provider *provider)
 {
 	size_t count = 0;
-	const struct setting *rows = rows_of(provider->type, &count);
+	const struct setting *rows = dump->rows(provider->type, &count);
 
 	for (size_t i = 0; rows != NULL && i < count; i++) {
 		const char *text = settings_get(&provider->settings, rows, count, rows[i].name);
 
-		if (text != NULL && (!rows[i].secret || rows[i].type == SETTING_FILE)) {
-			add_value(out, "\t\t", &rows[i], text);
+		if (!is_left_out(dump, &rows[i], text) &&
+		    (!rows[i].secret || rows[i].type == SETTING_FILE)) {
+			add_value(&dump->out, "\t\t", &rows[i], text);
 		}
 	}
 }
 
+static void add_rows(struct dump *dump, unsigned depth, const struct setting_group *group,
+		     void *item);
+
 /* "{ ... }" of a list or a single group at this depth; what is inside stands one deeper. */
-static void add_group(struct buf *out, unsigned depth, const struct setting *list, void *item,
-		      conf_provider_rows *rows);
+static void add_group(struct dump *dump, unsigned depth, const struct setting *list, void *item)
+{
+	buf_add_str(&dump->out, "{\n");
+	add_rows(dump, depth + 1, list->group, item);
+	if (group_settings(list, item) != NULL) {
+		add_settings(dump, item);
+	}
+	buf_addf(&dump->out, "%s}", &tabs[TABS - depth]);
+}
+
+/* A group with nothing but defaults in it. */
+static bool is_plain(const struct dump *dump, const struct setting *list, void *item)
+{
+	struct dump inner = { .out = BUF_INIT(DUMP_MAX), .rows = dump->rows, .brief = true };
+	bool plain;
+
+	add_rows(&inner, 0, list->group, item);
+	plain = inner.out.len == 0;
+	buf_clear(&inner.out);
+	return plain;
+}
 
 /* A list of the file has room before it, and stays when it is empty. */
-static void add_list(struct buf *out, unsigned depth, const struct setting *list, void *base,
-		     conf_provider_rows *rows)
+static void add_list(struct dump *dump, unsigned depth, const struct setting *list, void *base)
 {
+	struct buf *out = &dump->out;
 	size_t count = group_count(base, list);
 	const char *indent = &tabs[TABS - depth];
 
 	if (list->type == SETTING_GROUP) {
-		buf_addf(out, "%s%s = ", indent, list->name);
-		add_group(out, depth, list, group_item(base, list, 0), rows);
-		buf_add_str(out, ";\n");
+		void *item = group_item(base, list, 0);
+
+		if (!dump->brief || !is_plain(dump, list, item)) {
+			buf_addf(out, "%s%s = ", indent, list->name);
+			add_group(dump, depth, list, item);
+			buf_add_str(out, ";\n");
+		}
+		return;
+	}
+	if (dump->brief && count == 0) {
 		return;
 	}
 	buf_addf(out, "%s%s%s = (", depth == 0 ? "\n" : "", indent, list->name);
 	for (size_t i = 0; i < count; i++) {
 		buf_addf(out, "%s\n%s\t", i > 0 ? "," : "", indent);
-		add_group(out, depth + 1, list, group_item(base, list, i), rows);
+		add_group(dump, depth + 1, list, group_item(base, list, i));
 	}
 	if (count > 0) {
 		buf_addf(out, "\n%s", indent);
@@ -151,8 +197,8 @@ static void add_list(struct buf *out, unsigned depth, const struct setting *list
 	buf_add_str(out, ");\n");
 }
 
-static void add_rows(struct buf *out, unsigned depth, const struct setting_group *group, void *item,
-		     conf_provider_rows *rows)
+static void add_rows(struct dump *dump, unsigned depth, const struct setting_group *group,
+		     void *item)
 {
 	const struct setting *include = schema_list("include");
 
@@ -160,30 +206,29 @@ static void add_rows(struct buf *out, unsigned depth, const struct setting_group
 		const struct setting *row = &group->rows[i];
 
 		if (group_is(row)) {
-			add_list(out, depth, row, item, rows);
-		} else if (row == include) {
-			add_value(out, "", row, "");
-		} else {
-			add_row(out, &tabs[TABS - depth], row, item);
+			add_list(dump, depth, row, item);
+		} else if (row != include) {
+			add_row(dump, &tabs[TABS - depth], row, item);
+		} else if (!dump->brief) {
+			add_value(&dump->out, "", row, "");
 		}
 	}
 }
 
-static void add_group(struct buf *out, unsigned depth, const struct setting *list, void *item,
-		      conf_provider_rows *rows)
+static char *dump_text(const struct conf *conf, conf_provider_rows *rows, bool brief)
 {
-	buf_add_str(out, "{\n");
-	add_rows(out, depth + 1, list->group, item, rows);
-	if (group_settings(list, item) != NULL) {
-		add_settings(out, item, rows);
-	}
-	buf_addf(out, "%s}", &tabs[TABS - depth]);
+	struct dump dump = { .out = BUF_INIT(DUMP_MAX), .rows = rows, .brief = brief };
+
+	add_rows(&dump, 0, &schema_root, (void *)(uintptr_t)conf);
+	return buf_detach(&dump.out);
 }
 
 char *conf_dump(const struct conf *conf, conf_provider_rows *rows)
 {
-	struct buf out = BUF_INIT(DUMP_MAX);
+	return dump_text(conf, rows, false);
+}
 
-	add_rows(&out, 0, &schema_root, (void *)(uintptr_t)conf, rows);
-	return buf_detach(&out);
+char *conf_dump_brief(const struct conf *conf, conf_provider_rows *rows)
+{
+	return dump_text(conf, rows, true);
 }

@@ -189,6 +189,8 @@ void conf_free(struct conf *conf);
 /* The whole configuration with defaults filled in, in a form that conf_parse reads
  * to the same dump; secrets are files and so are never in it. Gives. */
 char *conf_dump(const struct conf *conf, conf_provider_rows *rows);
+/* The same without what is the default, for a file that people read; gives. */
+char *conf_dump_brief(const struct conf *conf, conf_provider_rows *rows);
 /* dns01.conf(5) in mdoc; gives. */
 char *conf_manual(void);
 

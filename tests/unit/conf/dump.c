@@ -22,8 +22,15 @@ static void check_fixed_point(const struct conf *conf)
 {
 	char *dump = conf_dump(conf, fake_provider);
 	char *again = dump_again(dump);
+	char *brief;
 
 	check_text("fixed point", dump, again);
+	free(again);
+	/* What the brief form leaves out is what reading it fills in. */
+	brief = conf_dump_brief(conf, fake_provider);
+	again = dump_again(brief);
+	check_text("brief", dump, again);
+	free(brief);
 	free(dump);
 	free(again);
 }
