@@ -184,6 +184,26 @@ enum err_code account_save(const char *state, const char *name, const struct acc
 	return code;
 }
 
+enum err_code account_remove(const char *state, const char *name, struct err *err)
+{
+	char *accounts = path_join(state, ACCOUNT_FOLDERS);
+	char *folder = path_join(accounts, name);
+	enum err_code code = store_name_check("account", name, err);
+
+	if (code == ERR_NONE && access(folder, F_OK) != 0) {
+		code = err_set(err, ERR_NOT_FOUND, name, "there is no such account");
+	}
+	if (code == ERR_NONE) {
+		code = folder_remove(folder, err);
+	}
+	if (code == ERR_NONE) {
+		code = folder_sync(accounts, err);
+	}
+	free(accounts);
+	free(folder);
+	return code;
+}
+
 void account_record_free(struct account_record *record)
 {
 	if (record) {

@@ -303,6 +303,8 @@ enum err_code account_load(const char *state, const char *name, struct account_r
  * two processes make it at once; load that. */
 enum err_code account_save(const char *state, const char *name, const struct account_record *record,
 			   struct err *err) MUST_CHECK;
+/* Forgets its key: for what made it by mistake alone. ERR_NOT_FOUND. */
+enum err_code account_remove(const char *state, const char *name, struct err *err) MUST_CHECK;
 void account_record_free(struct account_record *record);
 /* Before the CA is asked to change keys: the new one beside the old one, synced; it is record->next
  * then (takes key, also on failure). ERR_EXISTS: record has one. ERR_BUSY: another process changes

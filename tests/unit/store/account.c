@@ -144,6 +144,21 @@ static void names_stay_inside_the_folder(void **state)
 	assert_int_equal(account_load(bed->state, "../ca", &record, NULL), ERR_USAGE);
 }
 
+static void one_that_is_removed_is_forgotten(void **state)
+{
+	struct bed *bed = *state;
+	struct account_record *record = NULL;
+	struct key *key = new_key();
+
+	assert_int_equal(account_remove(bed->state, "ca", NULL), ERR_NOT_FOUND);
+	save(bed, key, "https://ca.example/account/1");
+	assert_int_equal(account_remove(bed->state, "../accounts/ca", NULL), ERR_USAGE);
+	assert_int_equal(account_remove(bed->state, "ca", NULL), ERR_NONE);
+	assert_int_equal(account_load(bed->state, "ca", &record, NULL), ERR_NOT_FOUND);
+	assert_false(bed_has(bed, "accounts/ca"));
+	key_free(key);
+}
+
 static void a_directory_gives_a_name(void **state)
 {
 	char *letsencrypt = account_name_for("https://acme-v02.api.letsencrypt.org/directory");
@@ -174,6 +189,7 @@ int main(void)
 		TEST(a_crash_before_the_key_is_no_account),
 		TEST(damage_is_said),
 		TEST(names_stay_inside_the_folder),
+		TEST(one_that_is_removed_is_forgotten),
 		TEST(a_directory_gives_a_name),
 	};
 
