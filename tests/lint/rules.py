@@ -18,6 +18,7 @@ LAYERS = (
     ("store", "acme", "provider", "rest", "remote", "providers"),
     ("challenge",),
     ("issue", "broker"),
+    ("import",),
     ("dns01",),
 )
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

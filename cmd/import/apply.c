@@ -1,0 +1,232 @@
+/*
+ * apply: files are written in an order in which each is whole and useful without the next:
+ * credentials, accounts, lineages, and last the configuration that speaks of them. On an error
+ * what was written before it is removed.
+ */
+#include "internal.h"
+
+struct apply {
+	const struct import *import;
+	const struct conf *merged;
+	struct strlist files, accounts, lineages; /* made by this run */
+	struct err *err;
+};
+
+/* ---- back --------------------------------------------------------------------------- */
+
+static void undo(struct apply *apply)
+{
+	const char *state = apply->import->args->state;
+	struct err why;
+
+	for (size_t i = 0; i < apply->files.count; i++) {
+		unlink(apply->files.item[i]);
+	}
+	for (size_t i = 0; i < apply->lineages.count; i++) {
+		if (lineage_remove(state, apply->lineages.item[i], &why) != ERR_NONE &&
+		    why.code != ERR_NOT_FOUND) {
+			log_warn("%s: %s", why.subject, why.text);
+		}
+	}
+	for (size_t i = 0; i < apply->accounts.count; i++) {
+		if (account_remove(state, apply->accounts.item[i], &why) != ERR_NONE &&
+		    why.code != ERR_NOT_FOUND) {
+			log_warn("%s: %s", why.subject, why.text);
+		}
+	}
+}
+
+/* ---- forth -------------------------------------------------------------------------- */
+
+/* A file that is there holds the same: into_free() saw to that. */
+static enum err_code write_file(struct apply *apply, const char *path, const char *text,
+				mode_t mode)
+{
+	char *folder = path_dir(path);
+	enum err_code code = folder_make(folder, 0755, apply->err);
+
+	free(folder);
+	if (code != ERR_NONE || access(path, F_OK) == 0) {
+		return code;
+	}
+	strlist_add(&apply->files, path);
+	return file_write_durable(path, text, strlen(text), mode, apply->err);
+}
+
+static enum err_code write_secrets(struct apply *apply)
+{
+	const struct import *import = apply->import;
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < import->provider_count && code == ERR_NONE; i++) {
+		const struct found_provider *provider = &import->provider[i];
+
+		if (provider->used && provider->secret_file) {
+			code = write_file(apply, provider->secret_file, provider->secret, 0600);
+		}
+	}
+	for (size_t i = 0; i < import->account_count && code == ERR_NONE; i++) {
+		const struct found_account *account = &import->account[i];
+
+		if (!account->there && account->eab_file) {
+			code = write_file(apply, account->eab_file, account->eab_key, 0600);
+		}
+	}
+	return code;
+}
+
+static enum err_code write_account(struct apply *apply, const struct found_account *account)
+{
+	const struct account_record record = {
+		.directory = account->directory,
+		.url = account->url,
+		.key = account->key,
+	};
+
+	if (account->there || account->stored || !account->key) {
+		return ERR_NONE;
+	}
+	strlist_add(&apply->accounts, account->name);
+	return account_save(apply->import->args->state, account->name, &record, apply->err);
+}
+
+/* ---- lineages ------------------------------------------------------------------------ */
+
+/* The zones that serve a certificate, of those that are there. */
+static void narrow_zones(const struct conf *conf, const struct conf_certificate *certificate,
+			 struct conf *narrow)
+{
+	for (size_t i = 0; i < certificate->names.count; i++) {
+		const char *name = name_base(certificate->names.item[i]);
+		const struct conf_zone *zone = conf_find_zone(conf, name, NULL);
+		bool there = !zone;
+
+		for (size_t j = 0; j < narrow->zone_count && !there; j++) {
+			there = strcmp(narrow->zone[j].suffix, zone->suffix) == 0;
+		}
+		if (!there) {
+			narrow->zone = xreallocarray(narrow->zone, narrow->zone_count + 1,
+						     sizeof(*narrow->zone));
+			narrow->zone[narrow->zone_count++] = *zone;
+		}
+	}
+}
+
+/* The configuration of one lineage: itself, its account, and where its names are published. Only
+ * borrows from conf. Gives. */
+static char *narrow_conf(const struct conf *conf, const struct conf_certificate *certificate,
+			 conf_provider_rows *rows)
+{
+	struct conf narrow = *conf;
+	const struct conf_account *account = conf_find_account(conf, certificate->account);
+	struct conf_account one = *account;
+	struct conf_certificate itself = *certificate;
+	char *text;
+
+	narrow.account = &one;
+	narrow.account_count = 1;
+	narrow.certificate = &itself;
+	narrow.certificate_count = 1;
+	narrow.include = (struct strlist){ 0 };
+	narrow.listener_count = 0;
+	narrow.client_count = 0;
+	narrow.zone = NULL;
+	narrow.zone_count = 0;
+	narrow_zones(conf, certificate, &narrow);
+	text = conf_dump(&narrow, rows);
+	free(narrow.zone);
+	return text;
+}
+
+static enum err_code write_lineage(struct apply *apply, const struct found_certificate *from,
+				   const struct conf_certificate *certificate)
+{
+	const char *state = apply->import->args->state;
+	struct lineage *lineage = NULL;
+	char *current = NULL, *text = NULL;
+	enum err_code code;
+
+	strlist_add(&apply->lineages, from->lineage);
+	code = lineage_open(state, from->lineage, &lineage, apply->err);
+	if (code == ERR_NONE) {
+		text = narrow_conf(apply->merged, certificate, apply->import->args->rows);
+		code = lineage_store(lineage,
+				     &(struct lineage_set){
+					     .key = from->key,
+					     .chain = from->chain,
+					     .conf = text,
+				     },
+				     &current, apply->err);
+	}
+	lineage_free(lineage);
+	free(current);
+	free(text);
+	return code;
+}
+
+/* The new certificates are the last ones of the merged configuration, in the same order. */
+static enum err_code write_lineages(struct apply *apply)
+{
+	const struct import *import = apply->import;
+	size_t at = apply->merged->certificate_count;
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < import->certificate_count; i++) {
+		at -= match_takes(&import->certificate[i]) ? 1 : 0;
+	}
+	for (size_t i = 0; i < import->certificate_count && code == ERR_NONE; i++) {
+		const struct found_certificate *from = &import->certificate[i];
+
+		if (!match_takes(from)) {
+			continue;
+		}
+		if (from->chain && !from->stored) {
+			code = write_lineage(apply, from, &apply->merged->certificate[at]);
+		}
+		at++;
+	}
+	return code;
+}
+
+/* ---- the whole ----------------------------------------------------------------------- */
+
+/* Without any configuration yet, the main file is made as well: last. */
+static enum err_code write_conf(struct apply *apply)
+{
+	static const char main_text[] = "include = [ \"conf.d/*.conf\" ];\n";
+	const struct import *import = apply->import;
+	char *text = emit_text(import);
+	enum err_code code = write_file(apply, import->into, text, 0644);
+
+	if (code == ERR_NONE && !import->alone && !import->args->conf) {
+		code = write_file(apply, import->main_file, main_text, 0644);
+	}
+	free(text);
+	return code;
+}
+
+enum err_code apply_write(const struct import *import, const struct conf *merged, struct err *err)
+{
+	struct apply apply = { .import = import, .merged = merged, .err = err };
+	enum err_code code = state_open(import->args->state, err);
+
+	if (code == ERR_NONE) {
+		code = write_secrets(&apply);
+	}
+	for (size_t i = 0; i < import->account_count && code == ERR_NONE; i++) {
+		code = write_account(&apply, &import->account[i]);
+	}
+	if (code == ERR_NONE) {
+		code = write_lineages(&apply);
+	}
+	if (code == ERR_NONE) {
+		code = write_conf(&apply);
+	}
+	if (code != ERR_NONE) {
+		undo(&apply);
+	}
+	strlist_clear(&apply.files);
+	strlist_clear(&apply.accounts);
+	strlist_clear(&apply.lineages);
+	return code;
+}

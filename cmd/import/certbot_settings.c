@@ -1,0 +1,374 @@
+/* certbot's settings of a lineage, and what is set for all: how names are proved, which key, which
+ * commands. */
+#include "certbot.h"
+
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+/* ---- how names were proved ------------------------------------------------------------ */
+
+/* A plugin's setting; versions before 1.7 wrote the plugin's package before it. */
+static const char *plugin_get(const struct pairs *pairs, const char *section, const char *key)
+{
+	const char *value = pairs_get(pairs, section, key);
+	char *old;
+
+	if (value) {
+		return value;
+	}
+	old = xasprintf("certbot_dns_rfc2136:%s", key);
+	value = pairs_get(pairs, section, old);
+	free(old);
+	return value;
+}
+
+/* Where a file is that a setting names: in a copy of /etc/letsencrypt, inside that copy. Gives. */
+static char *relocate(const struct import *import, const char *path)
+{
+	static const char home[] = "/etc/letsencrypt/";
+	char *moved;
+
+	if (strncmp(path, home, strlen(home)) == 0 && !strstr(path, "/../")) {
+		moved = path_join(import->folder, path + strlen(home));
+		if (theirs_is_file(moved)) {
+			return moved;
+		}
+		free(moved);
+	}
+	return path_join(import->folder, path);
+}
+
+static size_t read_rfc2136(struct import *import, const char *path, struct err *err)
+{
+	struct pairs pairs = { 0 };
+	struct foreign_rfc2136 from = { .port = 53, .source = path };
+	struct foreign_tsig tsig = { .source = path };
+	const char *port;
+	uint64_t number = 53;
+	size_t provider = FOUND_NONE;
+
+	if (theirs_ini(path, &pairs, err) != ERR_NONE) {
+		return FOUND_NONE;
+	}
+	from.server = plugin_get(&pairs, "", "dns_rfc2136_server");
+	port = plugin_get(&pairs, "", "dns_rfc2136_port");
+	tsig.name = plugin_get(&pairs, "", "dns_rfc2136_name");
+	tsig.secret = plugin_get(&pairs, "", "dns_rfc2136_secret");
+	tsig.algorithm = plugin_get(&pairs, "", "dns_rfc2136_algorithm");
+	if (!tsig.algorithm) {
+		tsig.algorithm = "hmac-md5"; /* certbot's default */
+	}
+	if (!from.server || !tsig.name || !tsig.secret ||
+	    (port && !text_parse_u64(port, 65535, &number))) {
+		err_set(err, ERR_CONFIG, path,
+			"dns_rfc2136_server, _name and _secret are not all in it, or _port is no "
+			"number");
+		goto out;
+	}
+	from.port = (uint16_t)number;
+	from.key = foreign_tsig(&tsig, &from.sha1, err);
+	if (from.key) {
+		provider = foreign_add_rfc2136(import, &from, err);
+	}
+out:
+	pairs_clear(&pairs);
+	return provider;
+}
+
+static size_t credential_get(struct certbot *certbot, const char *path, struct err *err)
+{
+	size_t provider;
+
+	for (size_t i = 0; i < certbot->credential_count; i++) {
+		if (strcmp(certbot->credential[i].path, path) == 0) {
+			return certbot->credential[i].provider;
+		}
+	}
+	provider = read_rfc2136(certbot->import, path, err);
+	if (provider != FOUND_NONE) {
+		certbot->credential =
+			xreallocarray(certbot->credential, certbot->credential_count + 1,
+				      sizeof(*certbot->credential));
+		certbot->credential[certbot->credential_count++] =
+			(struct credential){ xstrdup(path), provider };
+	}
+	return provider;
+}
+
+static size_t rfc2136_of(struct lineage_conf *conf)
+{
+	const char *given = plugin_get(&conf->pairs, CERTBOT_PARAMS, "dns_rfc2136_credentials");
+	char *path = given ? relocate(conf->import, given) : NULL;
+	size_t provider = FOUND_NONE;
+	struct err err;
+
+	if (!path) {
+		err_set(&err, ERR_CONFIG, "dns_rfc2136_credentials", "is not set");
+	} else {
+		provider = credential_get(conf->certbot, path, &err);
+	}
+	if (provider == FOUND_NONE) {
+		import_say_err(conf->import, conf->subject, &err,
+			       "make a provider of type rfc2136 and a zone for its names");
+	}
+	free(path);
+	return provider;
+}
+
+static void say_no_provider(struct lineage_conf *conf, const char *authenticator)
+{
+	char *advice;
+
+	if (strncmp(authenticator, "dns-", 4) == 0) {
+		advice = foreign_advice(FOREIGN_CERTBOT, authenticator);
+		import_say(conf->import, IMPORT_LEFT, conf->subject, "the plugin %s: %s",
+			   authenticator, advice);
+		free(advice);
+	} else if (strcmp(authenticator, "manual") == 0) {
+		import_say(conf->import, IMPORT_LEFT, conf->subject,
+			   "the manual hooks (%s): dns01 publishes by itself; it needs a provider "
+			   "and a zone for the names",
+			   pairs_get(&conf->pairs, CERTBOT_PARAMS, "manual_auth_hook")
+				   ? pairs_get(&conf->pairs, CERTBOT_PARAMS, "manual_auth_hook")
+				   : "by hand");
+	} else {
+		import_say(conf->import, IMPORT_LEFT, conf->subject,
+			   "the authenticator %s proves names by HTTP; dns01 proves them by DNS "
+			   "alone and needs a provider and a zone for the names",
+			   authenticator);
+	}
+}
+
+/* "certbot-dns-rfc2136:dns-rfc2136" was its name before certbot 1.7. */
+size_t certbot_provider(struct lineage_conf *conf)
+{
+	const char *authenticator = pairs_get(&conf->pairs, CERTBOT_PARAMS, "authenticator");
+	const char *colon;
+
+	if (!authenticator) {
+		authenticator = "None";
+	}
+	colon = strrchr(authenticator, ':');
+	authenticator = colon ? colon + 1 : authenticator;
+	if (strcmp(authenticator, "dns-rfc2136") == 0) {
+		return rfc2136_of(conf);
+	}
+	say_no_provider(conf, authenticator);
+	return FOUND_NONE;
+}
+
+/* ---- other settings -------------------------------------------------------------------- */
+
+static enum key_type rsa_type(const char *size)
+{
+	uint64_t bits = 0;
+
+	if (!size || !text_parse_u64(size, 100000, &bits) || bits < 3072) {
+		return KEY_RSA2048;
+	}
+	return bits < 4096 ? KEY_RSA3072 : KEY_RSA4096;
+}
+
+static enum key_type type_of(const struct lineage_conf *conf)
+{
+	const char *type = pairs_get(&conf->pairs, CERTBOT_PARAMS, "key_type");
+	const char *curve = pairs_get(&conf->pairs, CERTBOT_PARAMS, "elliptic_curve");
+
+	if (!type && conf->key) {
+		return key_type_of(conf->key);
+	}
+	if (type && strcmp(type, "rsa") == 0) {
+		return rsa_type(pairs_get(&conf->pairs, CERTBOT_PARAMS, "rsa_key_size"));
+	}
+	return curve && (strcmp(curve, "secp384r1") == 0 || strcmp(curve, "secp521r1") == 0)
+		       ? KEY_P384
+		       : KEY_P256;
+}
+
+/* "30 days", "2 weeks", "12 hours", "30". */
+static bool parse_interval(const char *text, int64_t *out_ms)
+{
+	static const struct {
+		const char *word;
+		int64_t ms;
+	} units[] = { { "day", DAY_MS },
+		      { "week", 7 * DAY_MS },
+		      { "month", 30 * DAY_MS },
+		      { "hour", DAY_MS / 24 } };
+	size_t digits = strspn(text, "0123456789");
+	char *number = xstrndup(text, digits);
+	const char *word = text + digits + strspn(text + digits, " ");
+	uint64_t count;
+	bool good = text_parse_u64(number, 10000, &count) && count > 0;
+
+	free(number);
+	for (size_t i = 0; i < ARRAY_LEN(units) && good; i++) {
+		size_t len = strlen(units[i].word);
+		bool is_unit = strncmp(word, units[i].word, len) == 0 &&
+			       strcmp(word + len + (word[len] == 's'), "") == 0;
+
+		if (is_unit || (!word[0] && i == 0)) {
+			good = (int64_t)count * units[i].ms <= 365 * DAY_MS;
+			*out_ms = good ? (int64_t)count * units[i].ms : *out_ms;
+			return good;
+		}
+	}
+	return false;
+}
+
+static void read_renew_before(struct lineage_conf *conf, struct found_certificate *certificate)
+{
+	const char *text = pairs_get(&conf->pairs, "", "renew_before_expiry");
+
+	if (text && !parse_interval(text, &certificate->renew_before_ms)) {
+		import_say(
+			conf->import, IMPORT_LEFT, conf->subject,
+			"renew_before_expiry = %s: set renew_before of the certificate, or leave "
+			"it to the CA's suggestion",
+			text);
+	}
+}
+
+bool certbot_is_true(const struct lineage_conf *conf, const char *key)
+{
+	const char *value = pairs_get(&conf->pairs, CERTBOT_PARAMS, key);
+
+	return value && strcmp(value, "True") == 0;
+}
+
+static void read_hooks(struct lineage_conf *conf, struct found_certificate *certificate)
+{
+	static const char *const others[] = { "pre_hook", "post_hook" };
+	const char *hook = pairs_get(&conf->pairs, CERTBOT_PARAMS, "renew_hook");
+
+	if (!hook) {
+		hook = pairs_get(&conf->pairs, CERTBOT_PARAMS, "deploy_hook");
+	}
+	for (size_t i = 0; i < conf->certbot->deploy.count; i++) {
+		found_add_command(certificate, conf->certbot->deploy.item[i]);
+	}
+	if (hook && strcmp(hook, "None") != 0) {
+		found_add_command(certificate, hook);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		const char *other = pairs_get(&conf->pairs, CERTBOT_PARAMS, others[i]);
+
+		if (other && strcmp(other, "None") != 0) {
+			import_say(conf->import, IMPORT_LEFT, conf->subject,
+				   "%s (%s): dns01 stops no server; what has to be done with a new "
+				   "certificate goes into deploy",
+				   others[i], other);
+		}
+	}
+}
+
+static void say_unmatched(struct lineage_conf *conf)
+{
+	const char *installer = pairs_get(&conf->pairs, CERTBOT_PARAMS, "installer");
+
+	if (certbot_is_true(conf, "reuse_key")) {
+		import_say(
+			conf->import, IMPORT_LEFT, conf->subject,
+			"reuse_key: every new certificate gets a new key; where a key is pinned, "
+			"pin the CA's instead");
+	}
+	if (certbot_is_true(conf, "must_staple")) {
+		import_say(conf->import, IMPORT_LEFT, conf->subject,
+			   "must_staple: CAs have ended OCSP, and dns01 does not ask for it");
+	}
+	if (installer && strcmp(installer, "None") != 0) {
+		import_say(conf->import, IMPORT_TODO, conf->subject,
+			   "certbot's installer %s reloaded the server: let deploy do it, as in "
+			   "deploy = ( [ \"/bin/systemctl\", \"reload\", \"%s\" ] )",
+			   installer, strcmp(installer, "apache") == 0 ? "apache2" : installer);
+	}
+}
+
+void certbot_settings(struct lineage_conf *conf, struct found_certificate *certificate)
+{
+	static const char *const profiles[] = { "required_profile", "preferred_profile" };
+
+	certificate->key_type = type_of(conf);
+	certificate->chain_name =
+		xstrdup(pairs_get(&conf->pairs, CERTBOT_PARAMS, "preferred_chain"));
+	for (size_t i = 0; i < ARRAY_LEN(profiles) && !certificate->profile; i++) {
+		certificate->profile =
+			xstrdup(pairs_get(&conf->pairs, CERTBOT_PARAMS, profiles[i]));
+	}
+	read_renew_before(conf, certificate);
+	read_hooks(conf, certificate);
+	say_unmatched(conf);
+}
+
+/* ---- hooks for all ------------------------------------------------------------------------ */
+
+/* As certbot lists them: executable, and no editor's backup. */
+static void list_hooks(const struct certbot *certbot, const char *kind, struct strlist *out)
+{
+	char *folder = xasprintf("%s/renewal-hooks/%s", certbot->import->folder, kind);
+	struct strlist names = { 0 };
+
+	if (theirs_list(folder, &names, NULL) == ERR_NONE) {
+		for (size_t i = 0; i < names.count; i++) {
+			char *path = path_join(folder, names.item[i]);
+
+			if (theirs_is_file(path) && access(path, X_OK) == 0 &&
+			    path[strlen(path) - 1] != '~') {
+				strlist_add(out, path);
+			}
+			free(path);
+		}
+	}
+	strlist_clear(&names);
+	free(folder);
+}
+
+void certbot_hook_folders(struct certbot *certbot)
+{
+	static const char *const others[] = { "pre", "post" };
+
+	list_hooks(certbot, "deploy", &certbot->deploy);
+	for (size_t i = 0; i < certbot->deploy.count; i++) {
+		import_say(
+			certbot->import, IMPORT_TODO, certbot->deploy.item[i],
+			"is run by deploy from where it is: keep it when certbot goes, or move it "
+			"and its path in deploy");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		struct strlist hooks = { 0 };
+
+		list_hooks(certbot, others[i], &hooks);
+		for (size_t j = 0; j < hooks.count; j++) {
+			import_say(
+				certbot->import, IMPORT_LEFT, hooks.item[j],
+				"dns01 stops no server; what has to be done with a new certificate "
+				"goes into deploy");
+		}
+		strlist_clear(&hooks);
+	}
+}
+
+/* Options for every run of certbot: what changes a renewal is named. */
+void certbot_cli_ini(struct certbot *certbot)
+{
+	static const char *const keys[] = { "deploy-hook",  "renew-hook",   "pre-hook",
+					    "post-hook",    "server",       "key-type",
+					    "rsa-key-size", "authenticator" };
+	char *path = path_join(certbot->import->folder, "cli.ini");
+	struct pairs pairs = { 0 };
+
+	if (theirs_ini(path, &pairs, NULL) == ERR_NONE) {
+		for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+			const char *value = pairs_get(&pairs, "", keys[i]);
+
+			if (value) {
+				import_say(
+					certbot->import, IMPORT_LEFT, path,
+					"%s = %s is for every run of certbot: set it where it is "
+					"meant",
+					keys[i], value);
+			}
+		}
+	}
+	pairs_clear(&pairs);
+	free(path);
+}

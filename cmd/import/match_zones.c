@@ -1,0 +1,180 @@
+/*
+ * match_zones: a zone for each name whose provider is known, unless one above it says the same.
+ * Names that a zone of the configuration serves already are left to it.
+ */
+#include "internal.h"
+
+/* Shorter ones first: a zone above another is always shorter. */
+static int by_length(const void *a, const void *b)
+{
+	const struct planned_zone *left = a, *right = b;
+	size_t left_len = strlen(left->suffix), right_len = strlen(right->suffix);
+
+	if (left_len != right_len) {
+		return left_len < right_len ? -1 : 1;
+	}
+	return strcmp(left->suffix, right->suffix);
+}
+
+static bool is_served(const struct import *import, const char *name)
+{
+	return import->there && conf_find_zone(import->there, name, NULL);
+}
+
+static void add_zone(struct import *import, const char *suffix, const struct planned_zone *zone)
+{
+	if (is_served(import, suffix)) {
+		return;
+	}
+	import->zone = xreallocarray(import->zone, import->zone_count + 1, sizeof(*import->zone));
+	import->zone[import->zone_count] = *zone;
+	import->zone[import->zone_count++].suffix = xstrdup(suffix);
+}
+
+/* Where the records of an alias are, which is served like any name. */
+static void add_target(struct import *import, const struct found_name *item)
+{
+	static const char challenge[] = "_acme-challenge.";
+	const char *target = item->alias;
+
+	if (strncmp(target, challenge, strlen(challenge)) == 0) {
+		target += strlen(challenge);
+	}
+	add_zone(import, target,
+		 &(struct planned_zone){ .provider = item->provider, .zone = item->zone });
+}
+
+static void match_name(struct import *import, const struct found_name *item)
+{
+	const char *base = name_base(item->name);
+	struct planned_zone zone = { .provider = item->provider, .alias = item->alias };
+
+	if (item->provider != FOUND_NONE) {
+		zone.zone = item->alias ? NULL : item->zone;
+		add_zone(import, base, &zone);
+		if (item->alias) {
+			add_target(import, item);
+		}
+	} else if (!is_served(import, base) && !strlist_has(&import->missing, base)) {
+		strlist_add(&import->missing, base);
+	}
+}
+
+static const struct planned_zone *find_kept(const struct import *import, size_t kept,
+					    const char *suffix)
+{
+	const struct planned_zone wanted = { .suffix = (char *)(uintptr_t)suffix };
+
+	return kept > 0 ? bsearch(&wanted, import->zone, kept, sizeof(*import->zone), by_length)
+			: NULL;
+}
+
+/* Whether a zone kept before serves suffix in the same way. */
+static bool is_covered(const struct import *import, size_t kept, const struct planned_zone *zone)
+{
+	const char *at = zone->suffix;
+	const struct planned_zone *other = find_kept(import, kept, at);
+
+	if (other) {
+		return true; /* the apex and its wildcard */
+	}
+	while (!other && (at = name_parent(at)) != NULL) {
+		other = find_kept(import, kept, at);
+	}
+	return other && !zone->alias && !other->alias && other->provider == zone->provider;
+}
+
+static void drop_covered(struct import *import)
+{
+	size_t kept = 0;
+
+	if (import->zone_count > 0) {
+		qsort(import->zone, import->zone_count, sizeof(*import->zone), by_length);
+	}
+	for (size_t i = 0; i < import->zone_count; i++) {
+		if (is_covered(import, kept, &import->zone[i])) {
+			free(import->zone[i].suffix);
+		} else {
+			import->zone[kept++] = import->zone[i];
+		}
+	}
+	import->zone_count = kept;
+}
+
+/* ---- providers --------------------------------------------------------------------- */
+
+static bool provider_taken(const struct import *import, const char *name)
+{
+	if (import->there && conf_find_provider(import->there, name)) {
+		return true;
+	}
+	for (size_t i = 0; i < import->provider_count; i++) {
+		const char *other = import->provider[i].name;
+
+		if (other && strcmp(other, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void name_provider(struct import *import, struct found_provider *provider)
+{
+	const char *client = import->args->client;
+	char *name = xasprintf("%s-%s", client, provider->type);
+	char *folder = into_secrets(import);
+	char *stem, *subject;
+
+	for (unsigned i = 2; provider_taken(import, name); i++) {
+		free(name);
+		name = xasprintf("%s-%s-%u", client, provider->type, i);
+	}
+	provider->name = name;
+	if (provider->secret) {
+		stem = xasprintf("imported-%s", name);
+		provider->secret_file = into_free(folder, stem, ".key", provider->secret);
+		free(stem);
+	}
+	subject = xasprintf("provider %s", name);
+	import_say(import, IMPORT_CARRIED, subject, "%s %s%s%s", provider->type,
+		   provider->settings.count > 0 ? provider->settings.item[0].text : "",
+		   provider->secret_file ? ", its key in " : "",
+		   provider->secret_file ? provider->secret_file : "");
+	free(subject);
+	free(folder);
+}
+
+static void say_missing(struct import *import)
+{
+	char *names;
+
+	if (import->missing.count > 0) {
+		names = strlist_join(&import->missing, " ");
+		import_say(
+			import, IMPORT_TODO, "zones",
+			"no provider publishes for these names yet, so they cannot be renewed: %s",
+			names);
+		free(names);
+	}
+}
+
+void match_zones(struct import *import)
+{
+	for (size_t i = 0; i < import->certificate_count; i++) {
+		const struct found_certificate *certificate = &import->certificate[i];
+
+		for (size_t j = 0; match_takes(certificate) && j < certificate->count; j++) {
+			match_name(import, &certificate->item[j]);
+		}
+	}
+	drop_covered(import);
+	for (size_t i = 0; i < import->zone_count; i++) {
+		struct found_provider *provider = &import->provider[import->zone[i].provider];
+
+		if (!provider->used) {
+			provider->used = true;
+			name_provider(import, provider);
+		}
+	}
+	say_missing(import);
+}
