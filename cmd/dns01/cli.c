@@ -42,7 +42,7 @@ char *cli_conf_path(const struct options *options)
 	return path;
 }
 
-static void default_state(struct conf *conf, const struct options *options)
+void cli_state(struct conf *conf, const struct options *options)
 {
 	char *state = NULL;
 
@@ -221,7 +221,7 @@ static enum err_code conf_of_flags(const struct options *options, struct conf **
 	struct conf *conf = conf_new();
 	enum err_code code = ERR_NONE;
 
-	default_state(conf, options);
+	cli_state(conf, options);
 	set_text(&conf->proxy, options->proxy);
 	if (options->ca) {
 		set_account(conf, options);
@@ -343,7 +343,7 @@ enum err_code cli_conf(const struct options *options, struct conf **out, struct 
 	if (code != ERR_NONE) {
 		return code;
 	}
-	default_state(*out, options);
+	cli_state(*out, options);
 	code = cli_canonical_zones(*out, err);
 	if (code != ERR_NONE) {
 		conf_free(*out);

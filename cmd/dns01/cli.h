@@ -43,6 +43,7 @@ int verb_token(int argc, char **argv);
 int verb_policy(int argc, char **argv);
 int verb_alias(int argc, char **argv);
 int verb_backup(int argc, char **argv);
+int verb_import(int argc, char **argv);
 
 /* ---- options --------------------------------------------------------------- */
 
@@ -77,7 +78,10 @@ enum option_id {
 	OPT_PROXY,
 	OPT_EXPIRES,
 	OPT_AS,
-	OPT_FOR
+	OPT_FOR,
+	OPT_FROM,
+	OPT_INTO,
+	OPT_DRY_RUN
 };
 
 struct options {
@@ -93,6 +97,8 @@ struct options {
 	const char *provider, *zone, *quorum, *settle, *deadline, *alias, *watch, *view, *proxy;
 	const char *name, *key, *profile, *key_file;
 	const char *expires, *as, *for_name;
+	const char *from, *into;
+	bool dry_run;
 	char **names; /* what follows the options */
 	int name_count;
 };
@@ -106,6 +112,7 @@ enum option_group {
 	OPTIONS_TOKEN = 64,
 	OPTIONS_VIEW = 128,
 	OPTIONS_KEY_FILE = 256,
+	OPTIONS_IMPORT = 512,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 
@@ -124,6 +131,8 @@ enum err_code cli_conf(const struct options *options, struct conf **out,
 /* Names of zones as A-labels: conf knows no DNS. A name that is none is refused. */
 enum err_code cli_canonical_zones(struct conf *conf, struct err *err) MUST_CHECK;
 enum err_code cli_canonical_client(struct conf_client *client, struct err *err) MUST_CHECK;
+/* The state folder of the flags, of the configuration, or the usual one, as an absolute path. */
+void cli_state(struct conf *conf, const struct options *options);
 /* Where the configuration file is looked for; gives. */
 char *cli_conf_path(const struct options *options);
 

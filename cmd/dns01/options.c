@@ -41,6 +41,15 @@ static const struct option_row rows[] = {
 	{ OPT_AS, "as", "KIND", OPTIONS_TOKEN, "api (default), httpreq, acmedns or tsig" },
 	{ OPT_FOR, "for", "NAME", OPTIONS_TOKEN, "with --as acmedns: the name that it is for" },
 	{ OPT_VIEW, "view", "VIEW", OPTIONS_VIEW, "view of a split horizon" },
+	{ OPT_FROM, "from", "FOLDER", OPTIONS_IMPORT,
+	  "where the other client keeps its files (default: its usual place)" },
+	{ OPT_INTO, "into", "FILE", OPTIONS_IMPORT,
+	  "configuration file to write (default: conf.d/imported-CLIENT.conf)" },
+	{ OPT_DRY_RUN, "dry-run", NULL, OPTIONS_IMPORT, "say everything, write nothing" },
+	{ OPT_CA, "ca", "URL", OPTIONS_IMPORT,
+	  "directory URL of the CA, where the client keeps none (lego 4)" },
+	{ OPT_CA_ROOT, "ca-root", "FILE", OPTIONS_IMPORT,
+	  "PEM roots for the CA's HTTPS instead of the system's" },
 	{ OPT_ZONE, "zone", "ZONE", OPTIONS_DNS, "the zone, instead of finding it" },
 	{ OPT_RESOLVER, "resolver", "ADDR|URL", OPTIONS_DNS,
 	  "resolver for discovery, address or https:// URL; may be repeated" },
@@ -99,6 +108,7 @@ static const char **text_of(struct options *options, int id)
 		{ OPT_PROFILE, &options->profile }, { OPT_EXPIRES, &options->expires },
 		{ OPT_EAB_ALG, &options->eab_alg }, { OPT_KEY_FILE, &options->key_file },
 		{ OPT_AS, &options->as },           { OPT_FOR, &options->for_name },
+		{ OPT_FROM, &options->from },       { OPT_INTO, &options->into },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -125,6 +135,8 @@ static void take_option(struct options *options, int id, const char *value)
 		strlist_add(&options->server, value);
 	} else if (id == OPT_AGREE_TOS) {
 		options->agree_tos = true;
+	} else if (id == OPT_DRY_RUN) {
+		options->dry_run = true;
 	} else if (id == OPT_JSON) {
 		options->json = true;
 	} else if (id == 'q') {
