@@ -221,9 +221,10 @@ static void nothing_of_ours_is_inherited(void **state)
 	int leaky = open("/dev/null", O_RDONLY); /* not close-on-exec */
 
 	(void)state;
-	run(&heard, "ls /proc/$$/fd | tr '\\n' ' '", &(struct spawn_request){ .max_output = 200 });
+	/* No pipeline: the shell would hold its ends for a moment. */
+	run(&heard, "ls /proc/$$/fd; :", &(struct spawn_request){ .max_output = 200 });
 	close(leaky);
-	assert_string_equal(heard.output, "0 1 2 ");
+	assert_string_equal(heard.output, "0\n1\n2\n");
 	run(&heard, "kill -PIPE $$", &(struct spawn_request){ .max_output = 10 });
 	assert_int_equal(heard.exit_status, 128 + SIGPIPE); /* we ignore it */
 }
