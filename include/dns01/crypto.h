@@ -121,6 +121,17 @@ void chain_format_leaf(const struct chain *chain, struct buf *out);
 void chain_format_rest(const struct chain *chain, struct buf *out);
 void chain_format_all(const struct chain *chain, struct buf *out);
 
+#define PKCS12_MAX (512 * 1024)
+struct pkcs12_args {
+	const struct key *key; /* of the leaf */
+	const struct chain *chain;
+	const char *name;     /* the friendly name */
+	const char *password; /* UTF-8; "" for none */
+};
+/* Key, leaf and chain as one PKCS#12 file; out is initialised by the call, and to be wiped. */
+enum err_code pkcs12_build(const struct pkcs12_args *args, struct buf *out,
+			   struct err *err) MUST_CHECK;
+
 /* ---- TLS of our listeners ------------------------------------------------------------- */
 
 struct tls_server;
