@@ -29,6 +29,7 @@ const struct verb *verb_find(const char *name);
 void verb_print_help(const struct verb *verb);
 
 int verb_issue(int argc, char **argv);
+int verb_deploy(int argc, char **argv);
 int verb_probe(int argc, char **argv);
 int verb_retract(int argc, char **argv);
 int verb_sweep(int argc, char **argv);
@@ -176,5 +177,22 @@ void ui_free(struct ui *ui);                              /* leaves the last pic
 /* The timeline as people read it after the work. */
 void ui_timeline(const struct issue_result *result, int64_t started_us);
 struct json *timeline_json(const struct issue_result *result, int64_t started_us); /* gives */
+
+/* ---- deployment, as issue, renew and deploy do it ------------------------- */
+
+/* A deploy run with what people see of it, and the events that it tells. */
+struct deploying;
+struct deploying *deploying_new(struct cli *cli); /* after cli_open_renewals */
+void deploying_add(struct deploying *deploying, const struct deploy_lineage *lineage);
+/* Each failure was printed; err is the first one, for the exit status. */
+typedef void deploying_done(void *arg, const struct err *err);
+void deploying_start(struct deploying *deploying, deploying_done *done, void *arg);
+void deploying_stop(struct deploying *deploying);
+/* What was done for a lineage (NULL: for all), an array; gives. A deploying that is NULL did
+ * nothing. */
+struct json *deploying_json(const struct deploying *deploying, const char *lineage);
+const struct err *deploying_failure(const struct deploying *deploying, const char *lineage);
+char *deploying_output(const struct deploying *deploying, const char *lineage); /* gives */
+void deploying_free(struct deploying *deploying);
 
 #endif

@@ -5,6 +5,7 @@ struct issue_job {
 	const struct conf_certificate *certificate;
 	enum key_type key_type;
 	char *lineage;
+	struct json *result; /* with --json, borrowed from run->results */
 };
 
 struct issue_run {
@@ -13,6 +14,7 @@ struct issue_run {
 	size_t job_count;
 	size_t next;
 	struct issuance *issuance;
+	struct deploying *deploying; /* NULL: nothing was issued yet */
 	char *lineage_conf;
 	char *self;
 	struct ui *ui;
@@ -176,10 +178,6 @@ static struct json *result_json(struct issue_run *run, const struct issue_job *j
 	json_set_int(object, "elapsed_ms",
 		     (world_mono_us(run->cli.world) - run->started_us) / 1000);
 	json_set(object, "timeline", timeline_json(result, run->started_us));
-	if (result->deploy_error.code != ERR_NONE) {
-		json_set(object, "deploy_error", cli_err_json(&result->deploy_error));
-	}
-	json_set_str(object, "deploy_output", result->deploy_output);
 	if (result->retract_error.code != ERR_NONE) {
 		json_set(object, "retract_error", cli_err_json(&result->retract_error));
 	}
@@ -197,9 +195,6 @@ static void print_success(struct issue_run *run, const struct issue_job *job,
 	duration_human(took, world_mono_us(run->cli.world) - run->started_us);
 	printf("%s: issued in %s for %s\n  issuer  %s\n  until   %s\n  files   %s\n", job->lineage,
 	       took, names, result->facts.issuer, until, result->folder);
-	if (result->deploy_output[0]) {
-		printf("  deploy  printed:\n%s", result->deploy_output);
-	}
 	if (!run->cli.options.quiet) {
 		ui_timeline(result, run->started_us);
 	}
@@ -233,13 +228,35 @@ static void stop_here(struct issue_run *run)
 	}
 }
 
+/* To be deployed, with all others, at the end of the run. */
+static void note_new(struct issue_run *run, const struct issue_job *job,
+		     const struct issue_result *result)
+{
+	if (job->certificate->export_count + job->certificate->deploy.count == 0) {
+		return;
+	}
+	if (!run->deploying) {
+		run->deploying = deploying_new(&run->cli);
+	}
+	deploying_add(run->deploying, &(struct deploy_lineage){
+					      .name = job->lineage,
+					      .certificate = job->certificate,
+					      .serial = result->facts.serial,
+					      .which = DEPLOY_NOW,
+				      });
+}
+
 static void on_done(void *arg, const struct err *err, const struct issue_result *result)
 {
 	struct issue_run *run = arg;
-	const struct issue_job *job = &run->jobs[run->next - 1];
+	struct issue_job *job = &run->jobs[run->next - 1];
 
+	if (!err) {
+		note_new(run, job, result);
+	}
 	if (run->cli.options.json) {
-		json_add(run->results, result_json(run, job, err, result));
+		job->result = result_json(run, job, err, result);
+		json_add(run->results, job->result);
 	} else if (!err) {
 		print_success(run, job, result);
 	}
@@ -248,10 +265,6 @@ static void on_done(void *arg, const struct err *err, const struct issue_result 
 	}
 	if (err && !run->cli.options.json && !run->cli.options.quiet) {
 		ui_timeline(result, run->started_us);
-	}
-	if (result->deploy_error.code != ERR_NONE) {
-		take_failure(run, &result->deploy_error,
-			     "the certificate is there, but its deployment failed");
 	}
 	if (result->retract_error.code != ERR_NONE) {
 		take_failure(run, &result->retract_error,
@@ -273,7 +286,38 @@ static void on_stop(void *arg)
 
 	if (run->issuance) {
 		issuance_stop(run->issuance);
+	} else {
+		deploying_stop(run->deploying);
 	}
+}
+
+static void on_deployed(void *arg, const struct err *err)
+{
+	struct issue_run *run = arg;
+
+	if (err && !run->failed) {
+		run->failed = true;
+		run->cli.status = err_exit_status(err->code);
+	}
+	world_real_stop(run->cli.world);
+}
+
+/* All certificates are there, or failed. */
+static void deploy_all(struct issue_run *run)
+{
+	struct err err;
+
+	if (run->deploying && run->cli.signals == 0) {
+		deploying_start(run->deploying, on_deployed, run);
+		return;
+	}
+	if (run->deploying && !run->failed) {
+		err_set(&err, ERR_CANCELED, "",
+			"stopped by the operator before the deployment, which stays due: `dns01 "
+			"deploy` does it");
+		take_failure(run, &err, NULL);
+	}
+	world_real_stop(run->cli.world);
 }
 
 static void run_next(struct issue_run *run)
@@ -284,7 +328,7 @@ static void run_next(struct issue_run *run)
 	struct err err;
 
 	if (run->next == run->job_count) {
-		world_real_stop(cli->world);
+		deploy_all(run);
 		return;
 	}
 	job = &run->jobs[run->next++];
@@ -322,11 +366,29 @@ static void run_next(struct issue_run *run)
 		on_done, run);
 }
 
+static void add_deployment(const struct issue_run *run, const struct issue_job *job)
+{
+	const struct err *failure = deploying_failure(run->deploying, job->lineage);
+	char *output = deploying_output(run->deploying, job->lineage);
+
+	json_set(job->result, "deployed", deploying_json(run->deploying, job->lineage));
+	if (failure) {
+		json_set(job->result, "deploy_error", cli_err_json(failure));
+	}
+	json_set_str(job->result, "deploy_output", output);
+	free(output);
+}
+
 static void print_results(struct issue_run *run)
 {
 	struct json *object = json_object();
 	char *text;
 
+	for (size_t i = 0; i < run->job_count; i++) {
+		if (run->jobs[i].result) {
+			add_deployment(run, &run->jobs[i]);
+		}
+	}
 	json_set(object, "certificates", run->results);
 	text = json_pretty(object);
 	puts(text);
@@ -365,6 +427,7 @@ int verb_issue(int argc, char **argv)
 		free(run.jobs[i].lineage);
 	}
 	free(run.jobs);
+	deploying_free(run.deploying);
 	ui_free(run.ui);
 	free(run.lineage_conf);
 	free(run.self);

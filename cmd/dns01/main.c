@@ -9,6 +9,13 @@ const struct verb verbs[] = {
 	  .help = "Without NAMES every certificate of the configuration is issued. NAMES are DNS "
 		  "names\nfor one certificate, or names of certificates in the configuration.",
 	  .run = verb_issue },
+	{ .name = "deploy",
+	  .arguments = "[LINEAGE...]",
+	  .most = ANY_NUMBER,
+	  .summary = "write the exports and run the commands that are due",
+	  .help = "Due is what was not yet done with the certificate that is there now. Given\n"
+		  "LINEAGEs, all of theirs is done again.",
+	  .run = verb_deploy },
 	{ .name = "probe",
 	  .arguments = "NAME",
 	  .least = 1,

@@ -126,7 +126,6 @@ static const char *step_text(enum issue_step step)
 		[ISSUE_DOWNLOAD] = "downloading the certificate",
 		[ISSUE_STORE] = "storing the certificate",
 		[ISSUE_RETRACT] = "removing the records",
-		[ISSUE_DEPLOY] = "deploying",
 		[ISSUE_DONE] = "done",
 	};
 

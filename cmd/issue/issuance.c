@@ -5,7 +5,7 @@
  *              |         |        \------- all valid already ---------------------^
  *     routes begin here  \--------- an earlier run's order, ready or valid --\
  *                                                                            v
- *   DONE <- DEPLOY <- RETRACT <- STORE <- DOWNLOAD <- VALID <----------- FINALIZE
+ *             DONE <- RETRACT <- STORE <- DOWNLOAD <- VALID <----------- FINALIZE
  *                                                          (retract begins beside it)
  *
  * Whatever fails, or the operator's stop, goes to RETRACT with err set and from there
@@ -36,7 +36,6 @@ static const struct {
 	[ISSUE_DOWNLOAD] = { "download", step_download },
 	[ISSUE_STORE] = { "store", step_store },
 	[ISSUE_RETRACT] = { "retract", step_retract },
-	[ISSUE_DEPLOY] = { "deploy", step_deploy },
 	[ISSUE_DONE] = { "done", issuance_finish },
 };
 static_assert(ARRAY_LEN(steps) == ISSUE_STEP_COUNT, "a row for every step");
@@ -98,8 +97,6 @@ static void quiet(struct issuance *issuance)
 	}
 	world_timer_cancel(world, issuance->timer);
 	issuance->timer = NULL;
-	deploy_cancel(issuance->deploy);
-	issuance->deploy = NULL;
 }
 
 static void on_fail(void *arg)
@@ -126,7 +123,6 @@ static void on_exit_late(void *arg)
 	struct issuance *issuance = arg;
 
 	issuance->exit_timer = NULL;
-	deploy_skip(issuance);
 	if (!issuance->retracted) {
 		err_set(&issuance->result.retract_error, ERR_TIMEOUT, issuance->args.lineage,
 			"the records could not be removed within 10 s; `dns01 sweep` removes them "
@@ -150,12 +146,6 @@ void issuance_stop(struct issuance *issuance)
 		return;
 	}
 	issuance->stopping = true;
-	if (issuance->step == ISSUE_DEPLOY) {
-		quiet(issuance);
-		deploy_skip(issuance);
-		issuance_enter(issuance, ISSUE_DONE, NULL);
-		return;
-	}
 	issuance->exit_timer =
 		world_timer_start(issuance->args.world, EXIT_MAX_US, on_exit_late, issuance);
 	if (issuance->step >= ISSUE_RETRACT || issuance->step == ISSUE_RESPOND) {
@@ -180,8 +170,7 @@ static void on_finish(void *arg)
 /* For `dns01 status`, tomorrow. */
 static void remember_outcome(struct issuance *issuance)
 {
-	const struct err *failure =
-		issuance->err.code != ERR_NONE ? &issuance->err : &issuance->result.deploy_error;
+	const struct err *failure = &issuance->err;
 	struct err err;
 
 	if (issuance->err.code != ERR_NONE) {
@@ -240,7 +229,6 @@ struct issuance *issuance_start(const struct issue_args *args, issue_done *done,
 	issuance->arg = arg;
 	issuance->started_us = world_mono_us(args->world);
 	issuance->order = acme_order_new();
-	issuance->result.deploy_output = xstrdup("");
 	buf_init(&issuance->pem, CHAIN_PEM_MAX);
 	buf_init(&issuance->alternate, CHAIN_PEM_MAX);
 	pipeline_init(&issuance->pipeline, &(struct pipeline_args){

@@ -262,7 +262,6 @@ static void on_sweep_late(void *arg)
 
 void step_retract(struct issuance *issuance)
 {
-	bool deploys;
 
 	retract_begin(issuance);
 	if (issuance->over || (issuance->publish && !issuance->retracted)) {
@@ -277,7 +276,5 @@ void step_retract(struct issuance *issuance)
 	}
 	world_timer_cancel(issuance->args.world, issuance->timer);
 	issuance->timer = NULL;
-	deploys = issuance->err.code == ERR_NONE && issuance->lineage &&
-		  issuance->args.certificate->deploy.count > 0;
-	issuance_enter(issuance, deploys ? ISSUE_DEPLOY : ISSUE_DONE, NULL);
+	issuance_enter(issuance, ISSUE_DONE, NULL);
 }

@@ -3,7 +3,7 @@
  * out), issuance_account.c (account, and who stands in for it), issuance_order.c (a new order:
  * profile, predecessor, limit), issuance_ca.c (what the order says), issuance_dns.c (routes,
  * publish, watch, retract), issuance_chain.c (download, and which chain), issuance_store.c
- * (lock, key, pending order, certificate, deploy).
+ * (lock, key, pending order, certificate).
  */
 #ifndef DNS01_ISSUANCE_INTERNAL_H
 #define DNS01_ISSUANCE_INTERNAL_H
@@ -69,7 +69,6 @@ struct issuance {
 
 	struct buf pem;
 	struct chain *chain;
-	struct deploy *deploy;
 
 	struct issue_result result;
 	issue_done *done;
@@ -99,9 +98,6 @@ void step_valid(struct issuance *issuance);
 void step_download(struct issuance *issuance);
 void step_store(struct issuance *issuance);
 void step_retract(struct issuance *issuance);
-void step_deploy(struct issuance *issuance);
-/* The operator stopped it: what would have been deployed was not. */
-void deploy_skip(struct issuance *issuance);
 
 /* ---- between the files ------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* The steps of an issuance on this host: lock, key, pending order, store, deploy. */
+/* The steps of an issuance on this host: lock, key, pending order, store. */
 #include "issuance_internal.h"
 
 #define LINEAGE_RETRY_US 100000
@@ -315,43 +315,4 @@ void step_store(struct issuance *issuance)
 	warn_of_dates(issuance);
 	remember_certificate(issuance);
 	issuance_enter(issuance, ISSUE_RETRACT, NULL);
-}
-
-static void on_deployed(void *arg, const struct err *err, const char *output)
-{
-	struct issuance *issuance = arg;
-
-	issuance->deploy = NULL;
-	if (err) {
-		issuance->result.deploy_error = *err;
-	}
-	free(issuance->result.deploy_output);
-	issuance->result.deploy_output = xstrdup(output);
-	issuance_enter(issuance, ISSUE_DONE, NULL);
-}
-
-void deploy_skip(struct issuance *issuance)
-{
-	if (issuance->err.code == ERR_NONE && issuance->args.certificate->deploy.count > 0) {
-		err_set(&issuance->result.deploy_error, ERR_CANCELED, issuance->args.lineage,
-			"stopped by the operator");
-	}
-}
-
-void step_deploy(struct issuance *issuance)
-{
-	if (issuance->stopping) {
-		deploy_skip(issuance);
-		issuance_enter(issuance, ISSUE_DONE, NULL);
-		return;
-	}
-	issuance->deploy = deploy_start(
-		&(struct deploy_args){
-			.world = issuance->args.world,
-			.certificate = issuance->args.certificate,
-			.lineage = issuance->args.lineage,
-			.folder = issuance->result.folder,
-			.facts = &issuance->result.facts,
-		},
-		on_deployed, issuance);
 }

@@ -82,6 +82,5 @@ void issue_result_clear(struct issue_result *result)
 		free_const(result->timeline[i].server);
 	}
 	free(result->timeline);
-	free(result->deploy_output);
 	*result = (struct issue_result){ 0 };
 }

@@ -197,7 +197,6 @@ struct probe *probe_start(const struct probe_args *args, issue_done *done, void 
 	probe->done = done;
 	probe->arg = arg;
 	probe->started_us = world_mono_us(args->world);
-	probe->result.deploy_output = xstrdup("");
 	world_random(args->world, draw, sizeof(draw));
 	base64url_encode(probe->value, sizeof(probe->value), draw, sizeof(draw));
 	pipeline_init(&probe->pipeline, &(struct pipeline_args){

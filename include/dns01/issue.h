@@ -1,6 +1,6 @@
 /*
- * issue: one certificate from order to deployment, on top of acme, challenge
- * and store.
+ * issue: one certificate from order to the store, and apart from that its deployment, on top of
+ * acme, challenge and store.
  */
 #ifndef DNS01_ISSUE_H
 #define DNS01_ISSUE_H
@@ -23,7 +23,6 @@ enum issue_step {
 	ISSUE_DOWNLOAD,
 	ISSUE_STORE,
 	ISSUE_RETRACT, /* waits until nothing of ours is left in DNS */
-	ISSUE_DEPLOY,
 	ISSUE_DONE,
 	ISSUE_STEP_COUNT
 };
@@ -68,13 +67,11 @@ struct issue_result {
 	unsigned https_requests;
 	struct timeline *timeline; /* zone and server are owned by the result */
 	size_t timeline_count;
-	struct err deploy_error;  /* ERR_NONE: all ran, or none was asked for */
-	char *deploy_output;      /* escaped, bounded; "" when there was none */
 	struct err retract_error; /* ERR_NONE: nothing of ours is left in DNS */
 };
 
 /*
- * err NULL: the certificate is stored (deploy and retract may have failed, see
+ * err NULL: the certificate is stored, and due to be deployed (retract may have failed, see
  * result). result is borrowed and never NULL. Once, and not from inside.
  */
 typedef void issue_done(void *arg, const struct err *err, const struct issue_result *result);
@@ -191,20 +188,116 @@ struct probe *probe_start(const struct probe_args *args, issue_done *done, void 
 void probe_stop(struct probe *probe);
 void probe_free(struct probe *probe);
 
-/* ---- deploy -------------------------------------------------------------------- */
+/* ---- notify: events that need a person -------------------------------------------------- */
+
+enum notify_kind {
+	NOTIFY_RENEWAL_FAILED, /* and little of the certificate's life is left, or none */
+	NOTIFY_DEPLOY_FAILED,
+	NOTIFY_CREDENTIAL_REFUSED, /* by a DNS provider, or the CA the account's */
+	NOTIFY_TERMS_CHANGED,      /* RFC 8555 s.7.3.3, userActionRequired */
+	NOTIFY_PAUSED,             /* by the CA, for these names */
+	NOTIFY_KIND_COUNT
+};
+const char *notify_kind_name(enum notify_kind kind); /* "renewal-failed", ... */
+
+/*
+ * Runs the configuration's notify.run with one JSON object on its standard input, one event after
+ * another: each event once, then as a reminder, until it is over. Without notify.run every call
+ * is nothing.
+ */
+struct notify_args {
+	struct world *world;
+	const struct conf *conf;
+	struct renewals *renewals;
+};
+struct notify *notify_new(const struct notify_args *args);
+
+/* What happened to one lineage; all borrowed. */
+struct notify_event {
+	const char *lineage;
+	const struct conf_certificate *certificate;
+	const struct err *err;
+	int64_t not_before, not_after; /* of the certificate that is there; 0: none is */
+	int64_t retry_at;              /* Unix time, s; 0: not known, or not before a person acts */
+};
+/* Its renewal (or first issuance) failed: tells of the kind that the error is. */
+void notify_failed(struct notify *notify, const struct notify_event *event);
+/* It is renewed: the next failure is a new event. */
+void notify_renewed(struct notify *notify, const char *lineage);
+
+/* What deploy tells itself: a command or an export for some lineages. */
+struct notify_deploy {
+	const char *what;
+	const struct strlist *lineages;
+	const struct err *err;
+	int64_t retry_at;
+};
+void notify_deploy_failed(struct notify *notify, const struct notify_deploy *event);
+void notify_deployed(struct notify *notify, const char *what);
+/* done comes once nothing is left to tell: from the loop, at once when there is nothing. */
+typedef void notify_done(void *arg);
+void notify_finish(struct notify *notify, notify_done *done, void *arg);
+void notify_free(struct notify *notify); /* ends a command that runs; NULL is fine */
+
+/* ---- deploy: apart from issuance --------------------------------------------------------- */
+
+/*
+ * What is due for a lineage is every export and command of its certificate that was not yet done
+ * with the certificate that is there now (struct deployment in store.h), whoever issued it and
+ * when: a crash at any point leaves it due.
+ *
+ * One run: deploy_new, deploy_add for each lineage, deploy_start, and deploy_free once done has
+ * come. Exports go first, then commands, one after another; a command waits until all exports of
+ * its lineage are done. Equal argv run once for all lineages of the run that it is due for, and
+ * its success counts for each. What fails is kept with its sentence, told (notify), and tried
+ * again by later runs: after a minute, then twice that, at most an hour.
+ *
+ * One process of a state folder deploys at a time; what another one did meanwhile is not done
+ * again.
+ */
+enum deploy_which {
+	DEPLOY_DUE,  /* what is due, but for what failed and waits: for timers */
+	DEPLOY_NOW,  /* whatever is due: the certificate is new, or a person asks */
+	DEPLOY_AGAIN /* everything, done or not */
+};
+
+struct deploy_event {     /* a thing to do begins, or has ended; all borrowed */
+	const char *what; /* a command's argv for people, or "export LAYOUT PATH" */
+	const struct strlist *lineages;
+	bool ended;
+	/* when it has ended */
+	const struct err *err; /* NULL: it is done */
+	const char *output;    /* what a command printed: escaped, bounded, "" when nothing */
+};
+typedef void deploy_event_fn(void *arg, const struct deploy_event *event);
 
 struct deploy_args {
 	struct world *world;
-	const struct conf_certificate *certificate;
-	const char *lineage;
-	const char *folder; /* .../current */
-	const struct chain_facts *facts;
+	const struct conf *conf; /* kept, as all of these */
+	struct renewals *renewals;
+	struct notify *notify;  /* may be NULL */
+	deploy_event_fn *event; /* may be NULL */
+	void *event_arg;
 };
-struct deploy;
-/* Runs each command once, one after another; stops at none that fails. output is
- * borrowed: what they printed, escaped. */
-typedef void deploy_done(void *arg, const struct err *err, const char *output);
-struct deploy *deploy_start(const struct deploy_args *args, deploy_done *done, void *arg);
-void deploy_cancel(struct deploy *deploy);
+struct deploy *deploy_new(const struct deploy_args *args);
+
+struct deploy_lineage {
+	const char *name;
+	const struct conf_certificate *certificate; /* kept */
+	/* Of the lineage's certificate, as struct renewal has it: then nothing is read from disk
+	 * for what is not due. NULL: it is read. */
+	const char *serial;
+	enum deploy_which which;
+};
+/* A lineage without a certificate is nothing to do. */
+void deploy_add(struct deploy *deploy, const struct deploy_lineage *lineage);
+
+/* err: the first failure, ERR_CANCELED after deploy_stop; NULL: all that was due is done, or
+ * nothing was. Once, and not from inside. */
+typedef void deploy_done(void *arg, const struct err *err);
+void deploy_start(struct deploy *deploy, deploy_done *done, void *arg);
+/* Ends the command that runs; it, and what is left, stays due. */
+void deploy_stop(struct deploy *deploy);
+void deploy_free(struct deploy *deploy); /* NULL is fine */
 
 #endif

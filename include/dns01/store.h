@@ -10,6 +10,7 @@
  *   mishaps.json          what failed lately
  *   certs/NAME/           current -> vNNNN/ {privkey,cert,chain,fullchain}.pem lineage.conf
  *                         lineage.conf -> current/lineage.conf
+ *                         privkey.pem ... -> current/privkey.pem ...  where something was deployed
  *                         pending/ {privkey.pem order.json}   lock
  */
 #ifndef DNS01_STORE_H
@@ -362,6 +363,18 @@ enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *s
 char *lineage_stamp(const char *state, const char *name);
 /* The current chain; ERR_NOT_FOUND: none yet. */
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
+/* Key and chain that are there now, of one version, and that fit each other; nothing is made or
+ * locked. ERR_NOT_FOUND: none yet. Gives for lineage_current_clear. */
+struct lineage_current {
+	struct key *key;
+	struct chain *chain;
+};
+enum err_code lineage_read(const char *state, const char *name, struct lineage_current *out,
+			   struct err *err) MUST_CHECK;
+void lineage_current_clear(struct lineage_current *current);
+/* Makes the links certs/NAME/{privkey,cert,chain,fullchain}.pem into current, for programs that
+ * know certbot's folders. */
+enum err_code lineage_link(const char *state, const char *name, struct err *err) MUST_CHECK;
 /* Why the last run failed, and when (Unix time, s); dropped by the next success. */
 enum err_code lineage_save_failure(struct lineage *lineage, const struct err *failure, int64_t at_s,
 				   struct err *err) MUST_CHECK;

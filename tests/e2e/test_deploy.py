@@ -96,9 +96,13 @@ def test_command_gets_its_words_as_they_are_and_a_small_environment(bed):
     assert run["argv"] == list(words)
     env = dict(line.split("=", 1) for line in run["env"])
     assert env.pop("PATH").endswith("/bin")
-    assert env == {"RENEWED_LINEAGE": bed.current(),
+    lineage = os.path.dirname(bed.current())
+    assert env == {"RENEWED_LINEAGE": lineage,
                    "RENEWED_DOMAINS": " ".join(sorted(NAMES)),
-                   "DNS01_LINEAGE": "test", "DNS01_FOLDER": bed.current()}
+                   "FAILED_DOMAINS": "",
+                   "DNS01_LINEAGE": "test", "DNS01_LINEAGES": "test",
+                   "DNS01_FOLDER": bed.current(),
+                   "DNS01_CERTS": os.path.dirname(lineage)}
     _assert_kept(bed, site, pebble)
 
 
@@ -128,12 +132,16 @@ def test_commands_run_once_each_in_order_when_the_records_are_gone(bed):
     _assert_kept(bed, site, pebble)
 
 
-def test_each_key_type_is_deployed_as_a_lineage_of_its_own(bed):
-    site, pebble, recorder, conf = _world(bed, ("go",), keys=["p256", "p384"])
+def test_equal_commands_run_once_for_all_lineages_of_a_run(bed):
+    """Each key type is a lineage of its own; {lineage} makes them differ."""
+    site, pebble, recorder, conf = _world(
+        bed, ("go",), ("for", "{lineage}"), keys=["p256", "p384"])
     bed.dns01("issue", "-c", conf).assert_ok()
-    lineages = [e for r in recorder.runs() for e in r["env"]
-                if e.startswith("DNS01_LINEAGE")]
-    assert lineages == ["DNS01_LINEAGE=test", "DNS01_LINEAGE=test-p384"]
+    lineages = [(*r["argv"], e) for r in recorder.runs() for e in r["env"]
+                if e.startswith("DNS01_LINEAGES")]
+    assert lineages == [("go", "DNS01_LINEAGES=test test-p384"),
+                        ("for", "test", "DNS01_LINEAGES=test"),
+                        ("for", "test-p384", "DNS01_LINEAGES=test-p384")]
     bed.assert_issued(pebble, NAMES, lineage="test-p384", key_type="p384")
     _assert_kept(bed, site, pebble)
 
@@ -274,5 +282,5 @@ def test_signal_while_deploying_ends_the_command_and_says_so(bed):
     hung, = recorder.runs()
     for pid in hung["pid"]:
         wait_until(lambda p=pid: _gone(p), f"process {pid} is gone", 5)
-    assert pebble.issued() == 1
+    assert pebble.issued() == 2
     _assert_kept(bed, site, pebble)
