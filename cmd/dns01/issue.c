@@ -40,8 +40,7 @@ static enum err_code add_jobs(struct issue_run *run, const struct conf_certifica
 				       "or rsa4096",
 				       text);
 		}
-		job.lineage = i == 0 ? xstrdup(certificate->name)
-				     : xasprintf("%s-%s", certificate->name, text);
+		job.lineage = lineage_name_of(certificate, i);
 		run->jobs = xreallocarray(run->jobs, run->job_count + 1, sizeof(*run->jobs));
 		run->jobs[run->job_count++] = job;
 	}

@@ -1,5 +1,12 @@
-/* lineage.conf: what a lineage was made with, kept beside it, so that it can be made again. */
+/* The name of a lineage, and lineage.conf: what it was made with, to make it again. */
 #include "dns01/issue.h"
+
+char *lineage_name_of(const struct conf_certificate *certificate, size_t key_index)
+{
+	return key_index == 0
+		       ? xstrdup(certificate->name)
+		       : xasprintf("%s-%s", certificate->name, certificate->keys.item[key_index]);
+}
 
 /* Where this lineage's own copies go; gives, and each one's path. */
 static struct conf_export *exports_of(const struct conf_certificate *certificate,

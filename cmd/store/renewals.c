@@ -191,6 +191,21 @@ static struct renewal *read_row(struct dbq *query)
 	return row;
 }
 
+struct renewal *renewal_copy(const struct renewal *row)
+{
+	struct renewal *copy = xmalloc(sizeof(*copy));
+
+	*copy = *row;
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+		if (columns[i].is == COLUMN_TEXT) {
+			char **field = (char **)((char *)copy + columns[i].offset);
+
+			*field = xstrdup(*field);
+		}
+	}
+	return copy;
+}
+
 void renewal_free(struct renewal *row)
 {
 	if (!row) {

@@ -86,6 +86,8 @@ void issuance_free(struct issuance *issuance);
 /* For the simulator's kill: frees everything, tells nobody. */
 void issuance_abandon(struct issuance *issuance);
 
+/* The lineage of one key type of a certificate: NAME, NAME-rsa2048; gives. */
+char *lineage_name_of(const struct conf_certificate *certificate, size_t key_index);
 /* The configuration narrowed to one lineage: what is stored as lineage.conf; gives. */
 char *lineage_conf_text(const struct conf *conf, const struct conf_certificate *certificate,
 			enum key_type key_type, const char *lineage);
@@ -169,6 +171,47 @@ void renewal_take_failure(struct renewal *row, const struct err *err, int64_t no
  */
 enum err_code account_settle(struct acme *acme, struct account_record *record,
 			     const struct err *answer, int64_t now_s, struct err *err) MUST_CHECK;
+
+/* ---- roster: every configured lineage, its row, its plan --------------------------- */
+
+struct roster_item {
+	const struct conf_certificate *certificate;
+	const struct conf_account *account; /* NULL: trouble says why */
+	enum key_type key_type;
+	char *lineage;
+	struct err *trouble; /* why it cannot be planned; NULL: it can */
+	struct renewal *row; /* not NULL; without a serial where there is no certificate */
+	struct plan plan;    /* of now, as roster_plan() was called last */
+	char *names;         /* as struct plan_input has these four */
+	struct strlist accounts;
+	char *wish;
+	const char *chain;
+};
+
+struct roster_args {
+	struct world *world;       /* its wall clock and randomness */
+	const struct conf *conf;   /* kept */
+	struct renewals *renewals; /* kept; NULL: nothing is remembered */
+	/* Names of lineages or certificates; NULL or empty: all. */
+	const struct strlist *only;
+	bool force;     /* all of these are due */
+	int64_t wake_s; /* as struct plan_input */
+	bool repair;    /* rows that are not true any more are written */
+};
+struct roster;
+/* Reads all rows, and from disk what changed there. ERR_USAGE: a name of `only` that there is
+ * not. What is wrong with one lineage is in its trouble. */
+enum err_code roster_new(const struct roster_args *args, struct roster **out,
+			 struct err *err) MUST_CHECK;
+void roster_free(struct roster *roster); /* NULL is fine */
+size_t roster_count(const struct roster *roster);
+struct roster_item *roster_at(const struct roster *roster, size_t index); /* sorted by lineage */
+/* Plans it anew, for the wall clock's time. */
+void roster_plan(const struct roster *roster, struct roster_item *item);
+char *roster_text(const struct roster *roster, const struct roster_item *item); /* gives */
+bool roster_asks(const struct roster *roster, const struct roster_item *item);
+/* Its row becomes row (taken), and the plan follows. */
+void roster_take_row(const struct roster *roster, struct roster_item *item, struct renewal *row);
 
 /* ---- probe: the pipeline without a CA --------------------------------------- */
 

@@ -448,6 +448,7 @@ enum err_code renewals_remove(struct renewals *renewals, const char *lineage,
 typedef void renewal_each(void *arg, const struct renewal *row);
 enum err_code renewals_list(struct renewals *renewals, renewal_each *each, void *arg,
 			    struct err *err) MUST_CHECK;
+struct renewal *renewal_copy(const struct renewal *row); /* gives */
 void renewal_free(struct renewal *row);
 
 /* Orders of an account, for its CA's limit: noted before newOrder is sent. */

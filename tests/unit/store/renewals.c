@@ -110,7 +110,7 @@ static void every_field_outlives_the_process(void **state)
 {
 	struct renewals *renewals = open_renewals(*state);
 	struct renewal row = full_row("edge");
-	struct renewal *back;
+	struct renewal *back, *copy;
 	struct err err;
 
 	assert_int_equal(put(renewals, &row), ERR_NONE);
@@ -118,7 +118,10 @@ static void every_field_outlives_the_process(void **state)
 	renewals = open_renewals(*state);
 	back = get(renewals, "edge");
 	assert_same(back, &row);
+	copy = renewal_copy(back);
 	renewal_free(back);
+	assert_same(copy, &row);
+	renewal_free(copy);
 	assert_int_equal(renewals_get(renewals, "Edge", &back, &err), ERR_NOT_FOUND);
 
 	row = (struct renewal){ .lineage = text("edge") }; /* replaced, not added */

@@ -1,0 +1,260 @@
+/* Every configured lineage with its row and its plan, from a state folder. */
+#include "store/lineage_bed.h"
+
+#include "dns01/issue.h"
+
+#include <time.h>
+
+#define NOW ((int64_t)1795485600)
+#define DAY ((int64_t)86400)
+
+struct made {
+	struct conf *conf;
+	struct renewals *renewals;
+	struct roster *roster;
+};
+
+static struct made make(struct bed *bed)
+{
+	struct made made = { .conf = conf_new() };
+	struct conf_account *account;
+	struct err err;
+
+	bed->wall_us = NOW * 1000000;
+	made.conf->state = xstrdup(bed->state);
+	account = conf_add_account(made.conf, "le");
+	free(account->directory);
+	account->directory = xstrdup("https://ca.example/dir");
+	assert_int_equal(renewals_open(bed->state, &made.renewals, &err), ERR_NONE);
+	return made;
+}
+
+static struct conf_certificate *add(struct made *made, const char *name, const char *dns)
+{
+	struct conf_certificate *certificate = conf_add_certificate(made->conf, name);
+
+	strlist_add(&certificate->names, dns);
+	return certificate;
+}
+
+static enum err_code open_roster(struct bed *bed, struct made *made, const struct strlist *only,
+				 struct err *err)
+{
+	roster_free(made->roster);
+	made->roster = NULL;
+	return roster_new(&(struct roster_args){ .world = &bed->world,
+						 .conf = made->conf,
+						 .renewals = made->renewals,
+						 .only = only,
+						 .repair = true },
+			  &made->roster, err);
+}
+
+static void reopen(struct bed *bed, struct made *made)
+{
+	struct err err;
+
+	assert_int_equal(open_roster(bed, made, NULL, &err), ERR_NONE);
+}
+
+static void end(struct made *made)
+{
+	roster_free(made->roster);
+	renewals_close(made->renewals);
+	conf_free(made->conf);
+}
+
+static void assert_item(const struct made *made, size_t index, const char *lineage,
+			const char *text)
+{
+	struct roster_item *item = roster_at(made->roster, index);
+	char *found = roster_text(made->roster, item);
+
+	assert_string_equal(item->lineage, lineage);
+	assert_string_equal(found, text);
+	free(found);
+}
+
+static void put_row(struct made *made, const char *lineage, const char *names)
+{
+	struct renewal row = {
+		.lineage = (char *)(uintptr_t)lineage,
+		.serial = (char *)(uintptr_t) "01",
+		.names = (char *)(uintptr_t)names,
+		.not_before = NOW,
+		.not_after = NOW + 90 * DAY,
+	};
+	struct err err;
+
+	assert_int_equal(renewals_put(made->renewals, &row, &err), ERR_NONE);
+}
+
+static void each_key_type_has_a_lineage_sorted_by_name(void **state)
+{
+	struct made made = make(*state);
+	struct conf_certificate *edge = add(&made, "edge", "example.com");
+	struct strlist only = { 0 };
+	struct err err;
+
+	strlist_clear(&edge->keys);
+	strlist_add(&edge->keys, "p384");
+	strlist_add(&edge->keys, "rsa2048");
+	add(&made, "app", "app.example.com");
+	reopen(*state, &made);
+	assert_int_equal(roster_count(made.roster), 3);
+	assert_item(&made, 0, "app", "there is no certificate yet");
+	assert_item(&made, 1, "edge", "there is no certificate yet");
+	assert_item(&made, 2, "edge-rsa2048", "there is no certificate yet");
+	strlist_add(&only, "edge-rsa2048");
+	assert_int_equal(open_roster(*state, &made, &only, &err), ERR_NONE);
+	assert_int_equal(roster_count(made.roster), 1);
+	strlist_add(&only, "other");
+	assert_int_equal(open_roster(*state, &made, &only, &err), ERR_USAGE);
+	assert_string_equal(err.subject, "other");
+	strlist_clear(&only);
+	end(&made);
+}
+
+static void what_is_wrong_with_one_stops_no_other(void **state)
+{
+	struct made made = make(*state);
+
+	strlist_add(&add(&made, "b", "b.example.com")->keys, "rsa2048");
+	add(&made, "a", "*.example.com");
+	add(&made, "b-rsa2048", "other.example.com");
+	add(&made, "c", "not a name");
+	reopen(*state, &made);
+	assert_int_equal(roster_count(made.roster), 5);
+	assert_null(roster_at(made.roster, 0)->trouble);
+	assert_null(roster_at(made.roster, 1)->trouble);
+	assert_null(roster_at(made.roster, 2)->trouble);
+	assert_item(&made, 3, "b-rsa2048",
+		    "b-rsa2048: two certificates of the configuration make a lineage of this "
+		    "name: a certificate's second key type has it too");
+	assert_non_null(roster_at(made.roster, 4)->trouble);
+	end(&made);
+}
+
+/* What is on disk counts: for a row that is missing, and for one that is of something else. */
+static void rows_follow_what_is_on_disk(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = make(bed);
+	struct lineage *lineage = lineage_of(bed);
+	struct key *key = new_key();
+	struct conf_certificate *certificate = add(&made, "example.com", "*.example.com");
+	struct renewal *row = NULL;
+	struct err err;
+
+	strlist_add(&certificate->names, "Example.COM");
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	reopen(bed, &made);
+	assert_int_equal(roster_at(made.roster, 0)->plan.state, PLAN_WAITS);
+	assert_int_equal(renewals_get(made.renewals, "example.com", &row, &err), ERR_NONE);
+	assert_string_equal(row->names, "*.example.com example.com");
+	assert_string_equal(row->key_type, "p256");
+	assert_null(row->account);
+	assert_non_null(row->cert_id);
+	assert_in_range(row->jitter_ppm, 0, 49999);
+
+	/* a row of another certificate than the one there */
+	free(row->serial);
+	row->serial = xstrdup("99");
+	row->stamp[0] = 'w';
+	assert_int_equal(renewals_put(made.renewals, row, &err), ERR_NONE);
+	renewal_free(row);
+	reopen(bed, &made);
+	assert_string_not_equal(roster_at(made.roster, 0)->row->serial, "99");
+
+	/* ... and of one that is gone */
+	put_row(&made, "gone", "gone.example.com");
+	add(&made, "gone", "gone.example.com");
+	assert_int_equal(renewals_get(made.renewals, "gone", &row, &err), ERR_NONE);
+	free(row->stamp);
+	row->stamp = xstrdup("v0001 1");
+	assert_int_equal(renewals_put(made.renewals, row, &err), ERR_NONE);
+	renewal_free(row);
+	reopen(bed, &made);
+	assert_item(&made, 1, "gone", "there is no certificate yet");
+	key_free(key);
+	lineage_free(lineage);
+	end(&made);
+}
+
+static void a_damaged_certificate_is_trouble_of_its_own(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = make(bed);
+	struct lineage *lineage = lineage_of(bed);
+	char *path = bed_path(bed, "certs/example.com/current/fullchain.pem");
+	struct key *key = new_key();
+
+	add(&made, "example.com", "example.com");
+	add(&made, "other", "other.example.com");
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
+	reopen(bed, &made);
+	assert_non_null(strstr(roster_at(made.roster, 0)->trouble->text, "not a chain"));
+	assert_null(roster_at(made.roster, 1)->trouble);
+	free(path);
+	key_free(key);
+	lineage_free(lineage);
+	end(&made);
+}
+
+static double seconds_since(const struct timespec *before)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - before->tv_sec) +
+	       (double)(now.tv_nsec - before->tv_nsec) / 1e9;
+}
+
+/* No time is asserted: the figure is for people. (With 40,000 folders on disk it is the same, but
+ * some file systems take minutes to make them.) */
+static void forty_thousand_lineages_are_planned(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = make(bed);
+	struct timespec before;
+	struct err err;
+	size_t waits = 0;
+
+	assert_int_equal(renewals_begin(made.renewals, &err), ERR_NONE);
+	for (size_t i = 0; i < 40000; i++) {
+		char name[32], dns[64];
+		struct renewal row = { .not_before = NOW, .not_after = NOW + 90 * DAY };
+
+		snprintf(name, sizeof(name), "host-%zu", i);
+		snprintf(dns, sizeof(dns), "host-%zu.example.com", i);
+		add(&made, name, dns);
+		row.lineage = name;
+		row.serial = name;
+		row.names = dns;
+		row.key_type = (char *)(uintptr_t) "p256";
+		assert_int_equal(renewals_put(made.renewals, &row, &err), ERR_NONE);
+	}
+	assert_int_equal(renewals_end(made.renewals, ERR_NONE, &err), ERR_NONE);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	reopen(bed, &made);
+	print_message("# 40,000 lineages planned in %.2f s\n", seconds_since(&before));
+	for (size_t i = 0; i < roster_count(made.roster); i++) {
+		waits += roster_at(made.roster, i)->plan.state == PLAN_WAITS;
+	}
+	assert_int_equal(waits, 40000);
+	end(&made);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(each_key_type_has_a_lineage_sorted_by_name),
+		TEST(what_is_wrong_with_one_stops_no_other),
+		TEST(rows_follow_what_is_on_disk),
+		TEST(a_damaged_certificate_is_trouble_of_its_own),
+		TEST(forty_thousand_lineages_are_planned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
