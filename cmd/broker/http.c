@@ -119,18 +119,38 @@ void answer_err_as(struct broker *broker, struct world_exchange *exchange, int s
 
 /* ---- who asks --------------------------------------------------------------------------- */
 
+/* All lines of X-Forwarded-For as one list (RFC 9110 s.5.3): some proxies write a line of their own
+ * behind what the client made up. Gives; NULL: none. */
+static char *forwarded_of(const struct visit *visit)
+{
+	struct buf list = BUF_INIT(HTTP_INCOMING_HEAD_MAX);
+
+	for (size_t i = 0; i < visit->request->header_count; i++) {
+		const struct http_header *header = &visit->request->headers[i];
+
+		if (strcmp(header->name, "x-forwarded-for") == 0) {
+			buf_addf(&list, "%s%s", list.len > 0 ? "," : "", header->value);
+		}
+	}
+	return list.len > 0 ? buf_detach(&list) : NULL;
+}
+
 static bool identify_visit(struct visit *visit, bool accounts, struct err *err)
 {
+	char *forwarded = forwarded_of(visit);
+	bool known;
 	struct proof proof = {
 		.peer = visit->request->peer,
 		.authorization = visit_header(visit, "authorization"),
-		.forwarded = visit_header(visit, "x-forwarded-for"),
+		.forwarded = forwarded,
 		.trusted_proxies = &visit->listener->trusted_proxies,
 		.user = accounts ? visit_header(visit, "x-api-user") : NULL,
 		.password = accounts ? visit_header(visit, "x-api-key") : NULL,
 	};
 
-	return visit->who || identify(visit->broker, &proof, &visit->who, err) == ERR_NONE;
+	known = visit->who || identify(visit->broker, &proof, &visit->who, err) == ERR_NONE;
+	free(forwarded);
+	return known;
 }
 
 bool visit_identify(struct visit *visit, struct err *err)
@@ -162,6 +182,19 @@ void audit_unknown(const struct visit *visit, const char *door, const struct err
 					   .from = from,
 					   .verdict = "refused",
 					   .reason = "unknown",
+					   .text = err->text,
+				   });
+}
+
+void audit_nonsense(const struct visit *visit, const char *door, const char *action,
+		    const struct err *err)
+{
+	audit_write(visit->broker, &(struct audit){
+					   .door = door,
+					   .action = action,
+					   .who = visit->who,
+					   .verdict = "refused",
+					   .reason = err_code_name(err->code),
 					   .text = err->text,
 				   });
 }

@@ -27,7 +27,7 @@ static char *read_listen(const char *text)
 	}
 	host = xstrndup(text, any_port ? len - 2 : len);
 	if (any_port && host[0] == '[') {
-		memmove(host, host + 1, len);
+		memmove(host, host + 1, strlen(host));
 		host[strcspn(host, "]")] = '\0';
 	}
 	if (!addr_parse(host, 0, &addr) || (!any_port && addr_port(&addr) == 0)) {

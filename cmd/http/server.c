@@ -24,7 +24,10 @@
 #define BACKLOG 4096
 #define CONNECTIONS_MAX 20000
 #define PAUSE_MS 100
-#define PIPELINED_MAX (64 * 1024)  /* octets taken while an answer is awaited */
+#define PIPELINED_MAX (64 * 1024) /* octets taken while an answer is awaited */
+/* Taken while no answer is awaited: evhttp takes out of it what belongs to a request, but nothing
+ * while its answer is still being written. */
+#define UNREAD_MAX (128 * 1024)
 #define NEVER_CALLED (1024 * 1024) /* more than PIPELINED_MAX */
 
 int64_t http_server_incoming_ms = HTTP_INCOMING_MS;
@@ -148,6 +151,7 @@ static void adopt(struct conn *conn)
 	}
 	server->by_fd[fd] = conn;
 	evhttp_connection_set_closecb(conn->evhttp, on_conn_gone, conn);
+	bufferevent_setwatermark(bufferevent, EV_READ, 0, UNREAD_MAX);
 	arm_deadline(conn);
 	bufferevent_decref(bufferevent);
 }
@@ -228,7 +232,7 @@ void conn_wait_for_request(struct conn *conn)
 	struct timeval idle = timeval_of_ms(HTTP_KEEP_OPEN_MS);
 
 	conn->exchange = NULL;
-	bufferevent_setwatermark(conn->bufferevent, EV_READ, 0, 0);
+	bufferevent_setwatermark(conn->bufferevent, EV_READ, 0, UNREAD_MAX);
 	bufferevent_set_timeouts(conn->bufferevent, &idle, &idle);
 	if (evbuffer_get_length(bufferevent_get_input(conn->bufferevent)) > 0) {
 		arm_deadline(conn);
