@@ -49,7 +49,20 @@ static void set_state(struct claim *claim, enum claim_state state)
 	claim->broker->waiting -= is_waiting(claim->state);
 	claim->broker->waiting += is_waiting(state);
 	claim->state = state;
-	usage->live -= was_live && !claim_is_live(claim);
+	if (was_live && !claim_is_live(claim)) {
+		*(claim->repeats ? &usage->repeats : &usage->live) -= 1;
+	}
+}
+
+static void set_repeats(struct claim *claim, bool repeats)
+{
+	struct usage *usage = usage_of(claim->broker, claim->client, true);
+
+	if (claim->repeats != repeats) {
+		claim->repeats = repeats;
+		usage->repeats += repeats ? 1 : (size_t)-1;
+		usage->live += repeats ? (size_t)-1 : 1;
+	}
 }
 
 static struct claim *claim_new(struct broker *broker, const char *client)
@@ -430,6 +443,7 @@ static void supersede(struct claim *claim)
 		}
 		other = next;
 	}
+	set_repeats(claim, false);
 }
 
 static void on_watched(void *arg, const struct err *err)
@@ -594,8 +608,9 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 
 	if (code == ERR_NONE) {
 		rule = claim_judge_asked(request, &asked, view, err);
-		code = rule == POLICY_GRANTED ? claim_check_limits(broker, request, &asked, err)
-					      : ERR_DENIED;
+		code = rule == POLICY_GRANTED
+			       ? claim_check_limits(broker, request, &asked, view, err)
+			       : ERR_DENIED;
 	}
 	if (request->rule) {
 		*request->rule = rule;
@@ -612,6 +627,7 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	claim->value = xstrdup(request->value);
 	claim->view = xstrdup(view);
 	claim->defer = request->defer;
+	set_repeats(claim, asked.repeats);
 	group_join(claim, request->group);
 	claim->era = era_hold(who->generation);
 	if (asked.has_name && !asked.is_final) {

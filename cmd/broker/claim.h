@@ -31,6 +31,7 @@ struct asked {
 	char owner[NAME_TEXT_MAX];
 	bool has_name; /* else only owner is known */
 	bool is_final; /* owner, as it is */
+	bool repeats;  /* its client has the same already */
 };
 
 enum err_code claim_read_names(const struct claim_request *request, const char *view,
@@ -40,7 +41,7 @@ enum policy_rule claim_judge_asked(const struct claim_request *request, const st
 /* Whether the broker takes new work at all. */
 enum err_code claim_check_room(const struct broker *broker, struct err *err) MUST_CHECK;
 enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
-				 const struct asked *asked, struct err *err) MUST_CHECK;
+				 struct asked *asked, const char *view, struct err *err) MUST_CHECK;
 /* The final owner, after aliases: whoever may write there may prove what it is for. */
 struct final {
 	const struct identity *who;

@@ -58,38 +58,46 @@ enum policy_rule claim_authorize(struct broker *broker, const struct final *fina
 }
 
 struct share {
-	size_t mine, all;
-	struct strlist others;
+	struct strlist mine, all; /* values */
+	struct strlist others;    /* clients */
 };
+
+static void add_once(struct strlist *list, const char *text)
+{
+	if (!strlist_has(list, text)) {
+		strlist_add(list, text);
+	}
+}
 
 enum err_code claim_check_share(struct claim *claim, struct err *err)
 {
 	struct owner_claims *at = owner_find(claim->broker, claim->owner);
 	struct share share = { 0 };
 	enum err_code code = ERR_NONE;
+	bool is_new;
 
 	for (struct claim *other = at ? at->claims : NULL; other; other = other->owner_next) {
 		bool mine = strcmp(other->client, claim->client) == 0;
 
-		if (!claim_is_live(other) || other == claim ||
-		    (mine && strcmp(other->value, claim->value) == 0)) {
-			continue;
-		}
-		share.all++;
-		share.mine += mine;
-		if (!mine && !strlist_has(&share.others, other->client)) {
-			strlist_add(&share.others, other->client);
+		if (claim_is_live(other) && other != claim) {
+			add_once(&share.all, other->value);
+			add_once(mine ? &share.mine : &share.others,
+				 mine ? other->value : other->client);
 		}
 	}
-	if (share.all >= POLICY_OWNER_VALUES || share.mine >= policy_share(share.others.count)) {
+	is_new = !strlist_has(&share.mine, claim->value);
+	if (is_new && (share.all.count >= POLICY_OWNER_VALUES ||
+		       share.mine.count >= policy_share(share.others.count))) {
 		code = err_set(
 			err, ERR_LIMIT, claim->owner,
 			"there are %zu values already, %zu of them of this client, which may "
 			"have %zu while %zu other clients have some; remove one",
-			share.all, share.mine, policy_share(share.others.count),
+			share.all.count, share.mine.count, policy_share(share.others.count),
 			share.others.count);
 		err->retry_after_s = RETRY_SOON_S;
 	}
+	strlist_clear(&share.mine);
+	strlist_clear(&share.all);
 	strlist_clear(&share.others);
 	return code;
 }
@@ -124,18 +132,34 @@ static enum err_code take_allowance(struct broker *broker, const struct conf_cli
 	return ERR_LIMIT;
 }
 
-/* Asked again, as after a connection broke: it takes the place of the one before. */
-static bool is_repeated(const struct usage *usage, const struct claim_request *request,
-			const struct asked *asked)
+static bool has_claim(struct broker *broker, const char *owner, const struct claim_request *request)
 {
-	for (const struct claim *claim = usage->claims; claim; claim = claim->client_next) {
+	struct owner_claims *at = owner_find(broker, owner);
+
+	for (struct claim *claim = at ? at->claims : NULL; claim; claim = claim->owner_next) {
 		if (claim_is_live(claim) && strcmp(claim->value, request->value) == 0 &&
-		    ((asked->has_name && claim->name && strcmp(claim->name, asked->name) == 0) ||
-		     (claim->owner && strcmp(claim->owner, asked->owner) == 0))) {
+		    strcmp(claim->client, request->who->grant->name) == 0) {
 			return true;
 		}
 	}
 	return false;
+}
+
+/* Asked again, as after a connection broke: it takes the place of the one before. */
+static bool is_repeated(struct broker *broker, const struct claim_request *request,
+			const struct asked *asked, const char *view)
+{
+	const struct conf_zone *target = conf_target_zone(request->who->generation->conf, view);
+	char owner[NAME_TEXT_MAX];
+	struct err err;
+
+	if (!asked->has_name) {
+		return has_claim(broker, asked->owner, request);
+	}
+	return (name_challenge(asked->name, owner, &err) == ERR_NONE &&
+		has_claim(broker, owner, request)) ||
+	       (target && policy_target(asked->name, target->suffix, owner, &err) == ERR_NONE &&
+		has_claim(broker, owner, request));
 }
 
 enum err_code claim_check_room(const struct broker *broker, struct err *err)
@@ -156,7 +180,7 @@ enum err_code claim_check_room(const struct broker *broker, struct err *err)
 }
 
 enum err_code claim_check_limits(struct broker *broker, const struct claim_request *request,
-				 const struct asked *asked, struct err *err)
+				 struct asked *asked, const char *view, struct err *err)
 {
 	const struct conf_client *grant = request->who->grant;
 	struct usage *usage = usage_of(broker, grant->name, true);
@@ -164,8 +188,8 @@ enum err_code claim_check_limits(struct broker *broker, const struct claim_reque
 	if (claim_check_room(broker, err) != ERR_NONE) {
 		return err->code;
 	}
-	if (usage->live >= (size_t)grant->values &&
-	    (usage->live >= 2 * (size_t)grant->values || !is_repeated(usage, request, asked))) {
+	asked->repeats = is_repeated(broker, request, asked, view);
+	if ((asked->repeats ? usage->repeats : usage->live) >= (size_t)grant->values) {
 		err_set(err, ERR_LIMIT, grant->name,
 			"it has %zu values in DNS, as many as it may have (values); remove one",
 			usage->live);

@@ -227,6 +227,7 @@ static void do_register(struct visit *visit, const char *path_name)
 	struct err err;
 
 	if (!empty && json_parse(text, visit->request->body_len, &body, &err) != ERR_NONE) {
+		audit_account(visit, "register", &wanted, &err);
 		answer_error_text(visit->broker, visit->exchange, 400, "malformed_json_payload");
 		goto out;
 	}
@@ -336,6 +337,8 @@ static void do_update(struct visit *visit)
 			"the subdomain is not that of the account");
 		forbid(visit, &err);
 	} else if (!txt || strlen(txt) != POLICY_VALUE_LEN || !base64url_is(txt, strlen(txt))) {
+		err_set(&err, ERR_USAGE, "", "txt is no 43 characters of base64url");
+		audit_nonsense(visit, "acmedns", "publish", &err);
 		answer_error_text(visit->broker, visit->exchange, 400, "bad_txt");
 	} else {
 		echo = json_object();

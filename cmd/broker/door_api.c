@@ -274,6 +274,35 @@ static bool read_wait(const char *text, enum wait_for *out)
 	return !text;
 }
 
+enum err_code api_check_fields(const struct json *body, struct err *err)
+{
+	static const char *const texts[] = { "name", "owner", "value", "view", "wait" };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		const struct json *field = json_get(body, texts[i]);
+
+		if (field && !json_text(field) && !json_is_nil(field)) {
+			return err_set(err, ERR_USAGE, "", "\"%s\" has to be a text", texts[i]);
+		}
+	}
+	if (!json_is_nil(json_get(body, "defer")) &&
+	    json_bool(body, "defer", true) != json_bool(body, "defer", !json_get(body, "defer"))) {
+		return err_set(err, ERR_USAGE, "", "\"defer\" has to be true or false");
+	}
+	return ERR_NONE;
+}
+
+static enum err_code read_one(const struct json *asked, const struct claim_request *request,
+			      struct err *err)
+{
+	if (!json_is_object(asked) || (!request->name) == (!request->owner) || !request->value) {
+		return err_set(err, ERR_USAGE, "",
+			       "a challenge has a name (or the owner name), and a value: "
+			       "{\"name\": \"www.example.com\", \"value\": \"...\"}");
+	}
+	return api_check_fields(asked, err);
+}
+
 static enum err_code open_one(struct visit *visit, const struct json *asked, struct part *part,
 			      struct claim_group *group, struct err *err)
 {
@@ -287,10 +316,10 @@ static enum err_code open_one(struct visit *visit, const struct json *asked, str
 		.rule = &part->rule,
 		.group = group,
 	};
-	if ((!request.name) == (!request.owner) || !request.value) {
-		return err_set(err, ERR_USAGE, "",
-			       "a challenge has a name (or the owner name), and a value: "
-			       "{\"name\": \"www.example.com\", \"value\": \"...\"}");
+
+	if (read_one(asked, &request, err) != ERR_NONE) {
+		audit_nonsense(visit, "api", "publish", err);
+		return err->code;
 	}
 	request.who = identity_hold(visit->who);
 	part->claim = claim_open(visit->broker, &request, err);
@@ -348,6 +377,7 @@ static void post_challenges(struct visit *visit, const struct json *body)
 			"write from 1 to %d challenges, and wait as \"no\", \"published\" or "
 			"\"visible\"",
 			BATCH_MAX);
+		audit_nonsense(visit, "api", "publish", &err);
 		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 		return;
 	}
@@ -622,6 +652,7 @@ static void with_body(struct visit *visit, void (*serve)(struct visit *visit, co
 
 	if (json_parse(visit->request->body, visit->request->body_len, &body, &err) != ERR_NONE) {
 		err_subject(&err, "request body");
+		audit_nonsense(visit, "api", "read", &err);
 		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 		return;
 	}

@@ -156,11 +156,14 @@ void api_check(struct visit *visit, const struct json *body)
 	};
 	enum policy_rule rule;
 	struct asked asked;
-	struct err err;
+	struct err err = { .code = ERR_NONE };
 
-	if ((!request.name) == (!request.owner)) {
-		err_set(&err, ERR_USAGE, "",
-			"write {\"name\": \"www.example.com\"}, or the owner name");
+	if (api_check_fields(body, &err) != ERR_NONE || (!request.name) == (!request.owner)) {
+		if (err.code == ERR_NONE) {
+			err_set(&err, ERR_USAGE, "",
+				"write {\"name\": \"www.example.com\"}, or the owner name");
+		}
+		audit_nonsense(visit, "api", "check", &err);
 		answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
 		return;
 	}

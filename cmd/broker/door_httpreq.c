@@ -54,11 +54,14 @@ static void serve(struct visit *visit, const struct json *body, bool present)
 {
 	struct broker *broker = visit->broker;
 	struct wanted wanted;
+	struct err err;
 
 	if (!read_body(body, &wanted)) {
-		answer_error_text(broker, visit->exchange, 400,
-				  "write {\"fqdn\": ..., \"value\": ...}, or in RAW mode "
-				  "{\"domain\": ..., \"token\": ..., \"keyAuth\": ...}");
+		err_set(&err, ERR_USAGE, "",
+			"write {\"fqdn\": ..., \"value\": ...}, or in RAW mode {\"domain\": ..., "
+			"\"token\": ..., \"keyAuth\": ...}");
+		audit_nonsense(visit, "httpreq", present ? "publish" : "remove", &err);
+		answer_error_text(broker, visit->exchange, 400, err.text);
 		return;
 	}
 	if (present) {
@@ -102,6 +105,7 @@ bool door_httpreq(struct visit *visit)
 		answer_error_text(broker, visit->exchange, 401, err.text);
 	} else if (json_parse(visit->request->body, visit->request->body_len, &body, &err) !=
 		   ERR_NONE) {
+		audit_nonsense(visit, "httpreq", present ? "publish" : "remove", &err);
 		answer_error_text(broker, visit->exchange, 400, err.text);
 	} else {
 		serve(visit, body, present);

@@ -132,6 +132,7 @@ struct claim {
 	char *view;
 	char *zone;
 	bool defer;
+	bool repeats;                  /* what its client has already: not counted beside that */
 	struct identity *who;          /* until it is authorized */
 	struct era *era;               /* until it is visible */
 	struct generation *generation; /* held as long as publish is */
@@ -279,6 +280,9 @@ int status_of_err(enum policy_rule rule, const struct err *err);
 void err_put(struct buf *out, const char *key, enum policy_rule rule, const struct err *err);
 /* Who may not be known leaves an audit line too. */
 void audit_unknown(const struct visit *visit, const char *door, const struct err *err);
+/* Who is known and sends what cannot be read, too. */
+void audit_nonsense(const struct visit *visit, const char *door, const char *action,
+		    const struct err *err);
 
 void broker_serve_http(void *listener, struct world_exchange *exchange,
 		       const struct http_incoming *request);
@@ -294,6 +298,8 @@ bool door_api(struct visit *visit); /* false: the path is not one of its own */
 bool door_httpreq(struct visit *visit);
 bool door_acmedns(struct visit *visit);
 void api_cancel_all(struct broker *broker);
+/* Whether the members that are there are of their type. */
+enum err_code api_check_fields(const struct json *body, struct err *err) MUST_CHECK;
 /* POST /v1/check: all that a publish would judge, and nothing is published. */
 void api_check(struct visit *visit, const struct json *body);
 void checks_cancel_all(struct broker *broker);
@@ -310,7 +316,8 @@ struct addr dns_door_addr(const struct dns_door *door);
 struct usage { /* of one client */
 	char *client;
 	struct claim *claims;
-	size_t live;
+	size_t live;      /* claims that count */
+	size_t repeats;   /* those beside them */
 	double allowance; /* publishes left of this hour's */
 	int64_t counted_us;
 };

@@ -175,6 +175,11 @@ bool json_is_array(const struct json *value)
 	return json_in(value) && json_typeof(json_in(value)) == JSON_ARRAY;
 }
 
+bool json_is_nil(const struct json *value)
+{
+	return json_in(value) && json_typeof(json_in(value)) == JSON_NULL;
+}
+
 size_t json_len(const struct json *array)
 {
 	return json_array_size(json_in(array));

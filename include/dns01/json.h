@@ -28,7 +28,8 @@ int64_t json_int(const struct json *object, const char *key, int64_t absent);
 bool json_bool(const struct json *object, const char *key, bool absent);
 bool json_is_object(const struct json *value);
 bool json_is_array(const struct json *value);
-size_t json_len(const struct json *array); /* 0 for what is no array */
+bool json_is_nil(const struct json *value); /* a null that stands there */
+size_t json_len(const struct json *array);  /* 0 for what is no array */
 const struct json *json_at(const struct json *array, size_t index);
 /* Walks an object: for (i = 0; json_member(o, i, &key, &value); i++) */
 bool json_member(const struct json *object, size_t index, const char **key,
