@@ -67,16 +67,19 @@ static void say_places(const struct serve_run *run)
 {
 	char *places = broker_describe(run->broker);
 
+	if (!run->options.json) {
+		if (!run->options.quiet) {
+			fprintf(stderr, "dns01: listening\n%s", places);
+		}
+		free(places);
+		return;
+	}
 	for (char *line = places, *end; *line; line = end) {
 		end = line + strcspn(line, "\n");
 		if (*end) {
 			*end++ = '\0';
 		}
-		if (run->options.json) {
-			log_json(NULL, LOG_INFO_LEVEL, line);
-		} else if (!run->options.quiet) {
-			fprintf(stderr, "%s\n", line);
-		}
+		log_json(NULL, LOG_INFO_LEVEL, line);
 	}
 	free(places);
 }
@@ -220,7 +223,6 @@ static enum err_code begin(struct serve_run *run, struct err *err)
 	conf_free(kept);
 	if (code == ERR_NONE) {
 		world_real_on_signal(run->world, on_signal, run);
-		say(run, "listening");
 		say_places(run);
 		world_real_notify("READY=1");
 	}

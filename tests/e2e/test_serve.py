@@ -433,7 +433,7 @@ def test_its_log_as_json(bed):
     site = bed.site(secondaries=())
     broker = Broker(bed, site, [WEB])
     command = bed.start_dns01("serve", "-c", broker.conf, "--json", "-v")
-    command.wait_for(lambda c: "listening" in c.output(), "it listens")
+    command.wait_for(lambda c: "(update)" in c.output(), "it listens")
     broker.write(clients="nonsense")
     command.signal(signal.SIGHUP)
     command.wait_for(lambda c: "in use stays" in c.output(), "refusal")
