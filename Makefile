@@ -92,7 +92,7 @@ link = $(CC) $(DNS01_CFLAGS) $(CFLAGS) $(DNS01_LDFLAGS) $(LDFLAGS)
 
 # ---- targets --------------------------------------------------------------------
 
-.PHONY: all check check-parts check-fast demo bench bench-broker lint fuzz fuzz-run install dist sim clean unit e2e
+.PHONY: all check check-parts check-fast check-doors demo bench bench-broker lint fuzz fuzz-run install dist sim clean unit e2e
 .PHONY: libraries objects FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -205,6 +205,12 @@ check-parts: $(PROGRAMS) $(UNITS) $(REPLAYS) $(SIM)
 # What needs no other server: for a second run with sanitizers.
 check-fast: $(UNITS) $(REPLAYS) $(SIM)
 	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_replays) $(run_sim)
+
+# The broker's end-to-end tests alone: with SAN=address,undefined, a daemon that ends at the first
+# thing that sanitizers find.
+check-doors: $(PROGRAMS)
+	$(Q)DNS01=$(CURDIR)/$(OUT)/dns01 tests/tap --then "tests/e2e/run -j $(JOBS) test_broker.py test_doors.py \
+		test_through.py test_policy.py test_serve.py test_strangers.py"
 
 demo:
 	$(Q)tests/peer/packages demo

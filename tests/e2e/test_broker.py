@@ -198,6 +198,11 @@ def test_limits_are_told_with_a_time_to_come_back(bed):
                               digest()).status == 200
         assert broker.publish("apps", "x.apps.example.com",
                               digest()).status == 200
+    # What it has already is not one more.
+    held = broker.ask("GET", "/v1/challenges", client="web").json
+    for challenge in held["challenges"]:
+        again = broker.publish("web", "www.example.com", challenge["value"])
+        assert again.status == 200, again
     for client, name in (("web", "www.example.com"),
                          ("apps", "x.apps.example.com")):
         answer = broker.publish(client, name, digest())

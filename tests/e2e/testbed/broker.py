@@ -1,6 +1,7 @@
 """A running `dns01 serve`, and a client that speaks HTTP to it."""
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -150,6 +151,26 @@ class Broker:
             return Answer(connection.getresponse())
         finally:
             connection.close()
+
+    def raw(self, kind, data, *, half_close=False, wrap=None, patience_s=None):
+        """Sends octets, and gives what comes until the end, or for
+        patience_s; the broker may close before it took all.  wrap: an SSL
+        context."""
+        sock = socket.create_connection(("127.0.0.1", self.port(kind)), 20)
+        if wrap:
+            sock = wrap.wrap_socket(sock, server_hostname="localhost")
+        if patience_s:
+            sock.settimeout(patience_s)
+        got = b""
+        quiet = (ConnectionError, *([TimeoutError] if patience_s else []))
+        with sock, contextlib.suppress(*quiet):
+            with contextlib.suppress(OSError):
+                sock.sendall(data)
+                if half_close:
+                    sock.shutdown(socket.SHUT_WR)
+            while part := sock.recv(65536):
+                got += part
+        return got
 
     def publish(self, client, name, value, wait="visible", **more):
         return self.ask("POST", "/v1/challenges",
