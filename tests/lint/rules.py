@@ -14,7 +14,7 @@ COLUMNS_MAX = 100
 # Nothing includes upward.
 LAYERS = (
     ("base", "world.h", "setting", "idn"),
-    ("json", "crypto", "conf", "dns", "http", "world"),
+    ("json", "xml", "crypto", "conf", "dns", "http", "world"),
     ("store", "acme", "provider", "rest", "remote", "providers"),
     ("challenge",),
     ("issue", "broker"),
@@ -33,6 +33,8 @@ OWNERS = {
     "jansson": ("json",),
     "sqlite3": ("store",),
     "libconfig": ("conf",),
+    "expat": ("xml",),
+    "dlfcn.h": ("plugin",),
 }
 
 
