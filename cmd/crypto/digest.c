@@ -63,6 +63,11 @@ void sha256(const void *data, size_t len, uint8_t out[SHA256_LEN])
 		     "compute SHA-256");
 }
 
+void sha1(const void *data, size_t len, uint8_t out[SHA1_LEN])
+{
+	openssl_must(EVP_Q_digest(NULL, "SHA1", NULL, data, len, out, NULL) == 1, "compute SHA-1");
+}
+
 void dns01_txt_value(const char *token, const struct key *account_key, char out[44])
 {
 	/* RFC 8555 s.8.1: the key authorization. */

@@ -82,6 +82,19 @@ char *jws_sign(const struct key *key, const char *protected_json, const char *pa
 	return jws_format(input, signature, len);
 }
 
+char *jwt_sign(const struct key *key, const char *header_json, const char *claims_json)
+{
+	char *input = signing_input(header_json, claims_json);
+	uint8_t signature[SIGNATURE_MAX];
+	size_t len = key_sign(key, input, signature);
+	char *signed_by = base64url_text(signature, len);
+	char *jwt = xasprintf("%s.%s", input, signed_by);
+
+	free(signed_by);
+	free(input);
+	return jwt;
+}
+
 bool jws_mac_parse(const char *text, enum mac_alg *out)
 {
 	static const struct {

@@ -8,6 +8,7 @@
 #include "dns01/base.h"
 
 #define SHA256_LEN 32
+#define SHA1_LEN 20
 #define MAC_MAX 64
 #define KEY_PEM_MAX (16 * 1024)
 #define CHAIN_PEM_MAX (256 * 1024)
@@ -46,7 +47,12 @@ const char *key_jws_alg(const struct key *key);                       /* "ES256"
  * octets to be encoded; an empty payload is POST-as-GET (RFC 8555 s.6.3).
  */
 char *jws_sign(const struct key *key, const char *protected_json, const char *payload);
+/* RFC 7515 s.7.1, compact: header.claims.signature, as OAuth has it (RFC 7523); gives. */
+char *jwt_sign(const struct key *key, const char *header_json, const char *claims_json);
+
 void sha256(const void *data, size_t len, uint8_t out[SHA256_LEN]);
+/* For signatures that a vendor defined so, and nothing else. */
+void sha1(const void *data, size_t len, uint8_t out[SHA1_LEN]);
 /* RFC 8555 s.8.4: base64url(SHA-256(key authorization)), 43 characters. */
 void dns01_txt_value(const char *token, const struct key *account_key, char out[44]);
 

@@ -24,6 +24,19 @@ static void sha256_is_that_of_fips_180(void **state)
 		   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+/* RFC 3174 s.7.3 */
+static void sha1_is_that_of_rfc3174(void **state)
+{
+	static const char text[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+	uint8_t out[SHA1_LEN];
+
+	(void)state;
+	sha1("abc", 3, out);
+	expect_hex(out, sizeof(out), "a9993e364706816aba3e25717850c26c9cd0d89d");
+	sha1(text, strlen(text), out);
+	expect_hex(out, sizeof(out), "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+}
+
 /* RFC 2202 s.3 for SHA-1, RFC 4231 s.4 for the others. */
 static const struct {
 	enum mac_alg alg;
@@ -123,6 +136,7 @@ int main(void)
 		quiet_test(sha256_is_that_of_fips_180),   quiet_test(macs_are_those_of_the_rfcs),
 		quiet_test(a_secret_of_no_octets_is_one), quiet_test(comparison_sees_every_octet),
 		quiet_test(random_octets_differ),         quiet_test(the_value_of_a_challenge),
+		quiet_test(sha1_is_that_of_rfc3174),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

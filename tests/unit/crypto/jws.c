@@ -153,6 +153,28 @@ static void rs256_is_rfc7515_a2(void **state)
 	key_free(key);
 }
 
+/* RFC 7515 s.3.1: the same parts, with dots between. */
+static void a_jwt_is_compact(void **state)
+{
+	struct key *key = parse_key(rfc7515_rs256_pem);
+	char *jwt = jwt_sign(key, "{\"alg\":\"RS256\"}", payload);
+	char *expected =
+		xasprintf("eyJhbGciOiJSUzI1NiJ9.%s."
+			  "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7"
+			  "AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4"
+			  "BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K"
+			  "0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqv"
+			  "hJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrB"
+			  "p0igcN_IoypGlUPQGe77Rw",
+			  payload_text);
+
+	(void)state;
+	assert_string_equal(jwt, expected);
+	free(expected);
+	free(jwt);
+	key_free(key);
+}
+
 static void ecdsa_signatures_verify(void **state)
 {
 	static const struct {
@@ -222,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		quiet_test(hs256_is_rfc7515_a1),
 		quiet_test(macs_go_by_their_names),
+		quiet_test(a_jwt_is_compact),
 		quiet_test(rs256_is_rfc7515_a2),
 		quiet_test(ecdsa_signatures_verify),
 		quiet_test(ecdsa_signatures_keep_their_leading_zeros),
