@@ -34,6 +34,14 @@ static bool is_loopback(const char *host)
 	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
 }
 
+/* RFC 3927 s.2.1 */
+static bool is_link_local(const char *host)
+{
+	struct in_addr address;
+
+	return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 16 == 0xa9fe;
+}
+
 /* RFC 3986 has only these; libcurl would mend some of the others, and cut a fragment off. */
 static bool is_sent_as_is(const char *url)
 {
@@ -96,8 +104,9 @@ static enum err_code url_check(const struct http_request *request, struct url *u
 	if (code != ERR_NONE || strcmp(url->scheme, "https") == 0) {
 		return code;
 	}
-	if (strcmp(url->scheme, "http") == 0 && request->allow_http_loopback &&
-	    is_loopback(url->host)) {
+	if (strcmp(url->scheme, "http") == 0 &&
+	    ((request->allow_http_loopback && is_loopback(url->host)) ||
+	     (request->allow_http_link_local && is_link_local(url->host)))) {
 		return ERR_NONE;
 	}
 	return err_set(err, ERR_PROTOCOL, "", "the URL \"%s\" is not accepted: it is not https",
@@ -233,11 +242,14 @@ static enum err_code set_proxy(struct world_http *http, const struct http_reques
 static enum err_code set_options(struct world_http *http, const struct http_request *request,
 				 bool plain, struct err *err)
 {
-	const struct number timeout = { CURLOPT_TIMEOUT_MS, (long)http->timeout_ms };
+	const struct number own[] = {
+		{ CURLOPT_TIMEOUT_MS, (long)http->timeout_ms },
+		{ CURLOPT_FRESH_CONNECT, request->once },
+	};
 	enum err_code code = set_numbers(http->easy, fixed, ARRAY_LEN(fixed), err);
 
 	if (code == ERR_NONE) {
-		code = set_numbers(http->easy, &timeout, 1, err);
+		code = set_numbers(http->easy, own, ARRAY_LEN(own), err);
 	}
 	if (code == ERR_NONE) {
 		code = set_str(http->easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https", err);

@@ -65,6 +65,9 @@ struct http_request {
 	const char *ca_file; /* PEM roots instead of the system's; NULL: the system's */
 	const char *proxy;   /* NULL or "none": no proxy, the environment's is not read */
 	bool allow_http_loopback;
+	bool allow_http_link_local; /* 169.254.0.0/16: where clouds give their hosts credentials */
+	bool once; /* over a connection of its own: on one that was kept and turns out to be dead
+		    * libcurl would send it again, whatever became of the first */
 	const char *unix_path; /* a Unix socket to send it over; the URL's host is only named */
 	const char
 		*cert_file; /* our certificate, with its chain, and key_file, in PEM; NULL: none */
