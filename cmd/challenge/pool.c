@@ -57,7 +57,7 @@ static char *settings_to_json(const struct provider *provider, const struct sett
 		const char *value = settings_get(settings, provider->settings,
 						 provider->setting_count, row->name);
 
-		if (value && !row->secret) {
+		if (value && (!row->secret || row->type == SETTING_FILE)) {
 			json_set_str(object, row->name, value);
 		}
 	}

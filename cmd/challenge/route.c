@@ -496,6 +496,10 @@ static void on_zone(void *arg, const struct err *err, struct zone_find *find)
 	if (call->route->hops.count == 0) {
 		call->route->apex = strcmp(zone_find_zone(find), call->route->name) == 0;
 	}
+	if (zone_find_fixed(find) && !call->follow && !scope_asks_servers(call->scope)) {
+		call_finish(call, zone_find_zone(find)); /* the DNS has nothing to add */
+		return;
+	}
 	ask_next(call);
 }
 
