@@ -27,62 +27,47 @@ static const struct setting rows[] = {
 		.help = "URL of the server, for accounts without a server_url; http:// to loopback "
 			"alone.",
 	},
-	{
-		.name = "ca_file",
-		.type = SETTING_FILE,
-		.help = "Root certificates in PEM in place of the system's.",
-	},
+	REST_ROW_CA_FILE,
+	REST_ROW_TIMEOUT,
 };
 
 struct acmedns {
-	const struct provider_host *host;
 	struct json *accounts;
-	char *server, *ca_file, *path;
 };
 
-static const char *setting_text(const struct settings *given, const char *name)
+static void close_api(struct rest *rest)
 {
-	return settings_get(given, rows, ARRAY_LEN(rows), name);
+	struct acmedns *self = rest_self(rest);
+
+	json_free(self->accounts);
 }
 
-static void acmedns_close(void *instance)
+static void hide_passwords(struct rest *rest, const struct acmedns *self)
 {
-	struct acmedns *self = instance;
+	const struct json *account;
+	const char *key;
 
-	if (self) {
-		json_free(self->accounts);
-		free(self->server);
-		free(self->ca_file);
-		free(self->path);
-		free(self);
+	for (size_t i = 0; json_member(self->accounts, i, &key, &account); i++) {
+		rest_hide(rest, json_str(account, "password"));
 	}
 }
 
-static enum err_code acmedns_open(const struct provider_host *host, const struct settings *given,
-				  void **instance, struct err *err)
+static enum err_code open_api(struct rest *rest, struct err *err)
 {
-	struct acmedns *self = xcalloc(1, sizeof(*self));
+	struct acmedns *self = rest_self(rest);
+	const char *path = rest_setting(rest, "accounts_file");
 	struct buf text;
-	enum err_code code;
+	enum err_code code = file_read_secret(path, ACCOUNTS_MAX, &text, err);
 
-	self->host = host;
-	self->path = xstrdup(setting_text(given, "accounts_file"));
-	self->server = xstrdup(setting_text(given, "server"));
-	self->ca_file = xstrdup(setting_text(given, "ca_file"));
-	code = file_read_secret(self->path, ACCOUNTS_MAX, &text, err);
 	if (code == ERR_NONE &&
 	    json_parse(buf_str(&text), text.len, &self->accounts, err) != ERR_NONE) {
-		code = err_set(err, ERR_CONFIG, self->path,
+		code = err_set(err, ERR_CONFIG, path,
 			       "it is no file of accounts: an object "
 			       "of JSON with an account for each name");
 	}
 	buf_wipe(&text);
-	if (code != ERR_NONE) {
-		acmedns_close(self);
-		return code;
-	}
-	*instance = self;
-	return ERR_NONE;
+	hide_passwords(rest, self);
+	return code;
 }
 
 static bool is_name(const char *a, const char *b)
@@ -109,69 +94,68 @@ static const struct json *account_of(const struct acmedns *self, const char *own
 	return NULL;
 }
 
-static const char *server_of(const struct acmedns *self, const struct json *account)
+/* Gives; NULL: no server is known. */
+static char *update_url(const struct rest *rest, const struct json *account)
 {
-	const char *own = json_str(account, "server_url");
+	const char *server = json_str(account, "server_url");
 
-	return own && own[0] ? own : self->server;
+	server = server && server[0] ? server : rest_setting(rest, "server");
+	return server ? xasprintf("%s%supdate", server,
+				  server[0] && server[strlen(server) - 1] == '/' ? "" : "/")
+		      : NULL;
 }
 
-static bool build(void *instance, const struct provider_change *change,
-		  struct rest_request *request)
+static enum rest_next create(struct rest_walk *walk, const struct rest_answer *answer)
 {
-	struct acmedns *self = instance;
-	const struct json *account = account_of(self, change->owner);
-	const char *server = server_of(self, account);
+	const struct json *account = account_of(rest_self(walk->rest), walk->set->owner);
+	const char *user = json_str(account, "username"), *password = json_str(account, "password");
+	char *url = update_url(walk->rest, account);
 	struct json *body;
 
-	if (!change->publish) {
-		return false;
+	if (answer || !url || !user || !password) {
+		free(url);
+		return answer ? REST_DONE
+			      : rest_fail(walk, ERR_CONFIG,
+					  "%s has no whole account for it; register one, and add "
+					  "it there",
+					  rest_setting(walk->rest, "accounts_file"));
 	}
 	body = json_object();
 	json_set_str(body, "subdomain", json_str(account, "subdomain"));
-	json_set_str(body, "txt", change->value);
-	request->body = json_dump(body);
-	/* Without an account or a server the request itself is refused, with a sentence. */
-	request->url =
-		xasprintf("%s%supdate", server ? server : "",
-			  server && server[0] && server[strlen(server) - 1] == '/' ? "" : "/");
-	request->headers[0] = (struct http_header){ "Content-Type", "application/json" };
-	request->headers[1] = (struct http_header){ "X-Api-User", json_str(account, "username") };
-	request->headers[2] = (struct http_header){ "X-Api-Key", json_str(account, "password") };
-	request->header_count = request->headers[1].value && request->headers[2].value ? 3 : 1;
+	json_set_str(body, "txt", walk->value->text);
+	rest_ask_at(walk, "POST", url);
+	rest_body(walk, "application/json", json_dump(body));
+	rest_header(walk, "X-Api-User", user);
+	rest_header(walk, "X-Api-Key", password);
+	rest_accept_plain(walk);
 	json_free(body);
-	return true;
+	free(url);
+	return REST_SEND;
 }
 
-static enum err_code judge(void *instance, const struct provider_change *change,
-			   const struct http_response *response, struct err *err)
+static enum rest_next remove_value(struct rest_walk *walk, const struct rest_answer *answer)
 {
-	struct acmedns *self = instance;
-
-	if (response->status >= 200 && response->status < 300) {
-		return ERR_NONE;
-	}
-	if (!account_of(self, change->owner)) {
-		return err_set(err, ERR_CONFIG, change->owner,
-			       "%s has no account for it; register one, and add it there",
-			       self->path);
-	}
-	rest_refusal(response, err);
-	return err_subject(err, "%s", change->owner);
+	(void)walk;
+	(void)answer;
+	return REST_DONE;
 }
 
-static void *acmedns_apply_start(void *instance, const struct provider_batch *batch,
-				 provider_done *done, void *arg)
-{
-	static const struct rest_ops ops = { build, judge };
-	struct acmedns *self = instance;
+extern const struct provider provider_acmedns;
 
-	return rest_each_start(&(struct rest_each_args){ .host = self->host,
-							 .ops = &ops,
-							 .instance = self,
-							 .batch = batch,
-							 .ca_file = self->ca_file },
-			       done, arg);
+static const struct rest_api api = {
+	.provider = &provider_acmedns,
+	.self_size = sizeof(struct acmedns),
+	.open = open_api,
+	.close = close_api,
+	.create = create,
+	.remove = remove_value,
+	.not_repeatable = true, /* the same value once more would push out the other one */
+};
+
+static enum err_code acmedns_open(const struct provider_host *host, const struct settings *given,
+				  void **instance, struct err *err)
+{
+	return rest_open(&api, host, given, instance, err);
 }
 
 const struct provider provider_acmedns = {
@@ -183,8 +167,9 @@ const struct provider provider_acmedns = {
 		   "\"acmedns.json\"; }",
 	.settings = rows,
 	.setting_count = ARRAY_LEN(rows),
+	.unit = PROVIDER_VALUES,
 	.open = acmedns_open,
-	.apply_start = acmedns_apply_start,
-	.apply_cancel = rest_each_cancel,
-	.close = acmedns_close,
+	.apply_start = rest_apply_start,
+	.apply_cancel = rest_apply_cancel,
+	.close = rest_close,
 };

@@ -291,6 +291,7 @@ const struct provider provider_broker = {
 		   "\"https://dns01.example.com:8443\" ];  token_file = \"broker.token\"; }",
 	.settings = rows,
 	.setting_count = ARRAY_LEN(rows),
+	.unit = PROVIDER_VALUES,
 	.batch_max = BATCH_MAX,
 	.open = broker_open,
 	.apply_start = broker_apply_start,

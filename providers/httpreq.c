@@ -6,8 +6,6 @@
 
 #include "dns01/rest.h"
 
-#define PASSWORD_MAX 1024
-
 static const struct setting rows[] = {
 	{
 		.name = "endpoint",
@@ -21,141 +19,89 @@ static const struct setting rows[] = {
 		.type = SETTING_STRING,
 		.help = "User of HTTP Basic authentication; goes with password_file.",
 	},
-	{
-		.name = "password_file",
-		.type = SETTING_FILE,
-		.secret = true,
-		.help = "File with the password.",
-	},
-	{
-		.name = "ca_file",
-		.type = SETTING_FILE,
-		.help = "Root certificates in PEM in place of the system's.",
-	},
+	REST_ROWS_SECRET("password", "the password"),
+	REST_ROW_CA_FILE,
+	REST_ROW_TIMEOUT,
 };
 
-struct httpreq {
-	const struct provider_host *host;
-	char *endpoint, *ca_file, *authorization;
-};
+static const struct rest_secret secrets[] = { { .name = "password" } };
 
-static void httpreq_close(void *instance)
+static enum err_code open_api(struct rest *rest, struct err *err)
 {
-	struct httpreq *self = instance;
+	bool password =
+		rest_setting(rest, "password_file") || rest_setting(rest, "password_command");
 
-	if (self) {
-		free(self->endpoint);
-		free(self->ca_file);
-		wipe_str(self->authorization);
-		free(self);
-	}
-}
-
-static const char *setting_text(const struct settings *given, const char *name)
-{
-	return settings_get(given, rows, ARRAY_LEN(rows), name);
-}
-
-/* RFC 7617; gives. */
-static char *basic(const char *user, const char *password)
-{
-	char *plain = xasprintf("%s:%s", user, password);
-	char *encoded = base64_encode(plain, strlen(plain));
-	char *header = xasprintf("Basic %s", encoded);
-
-	wipe_str(plain);
-	wipe_str(encoded);
-	return header;
-}
-
-static enum err_code read_password(struct httpreq *self, const struct settings *given,
-				   struct err *err)
-{
-	const char *user = setting_text(given, "username");
-	const char *path = setting_text(given, "password_file");
-	struct buf text;
-	enum err_code code;
-
-	if (!user != !path) {
+	if (!rest_setting(rest, "username") != !password) {
 		return err_set(err, ERR_CONFIG, "httpreq",
 			       "username and password_file go together; write both or none");
 	}
-	if (!path) {
-		return ERR_NONE;
-	}
-	code = file_read_secret(path, PASSWORD_MAX, &text, err);
-	if (code == ERR_NONE) {
-		text.data[strcspn(buf_str(&text), "\r\n")] = '\0';
-		self->authorization = basic(user, buf_str(&text));
-	}
-	buf_wipe(&text);
-	return code;
+	return ERR_NONE;
 }
+
+/* RFC 7617 */
+static enum err_code sign(struct rest *rest, struct rest_request *request, struct err *err)
+{
+	const char *user = rest_setting(rest, "username");
+	char *plain, *encoded;
+
+	(void)err;
+	if (user) {
+		plain = xasprintf("%s:%s", user, rest_secret(rest, "password"));
+		encoded = base64_encode(plain, strlen(plain));
+		rest_hide(rest, encoded);
+		rest_request_header(request, "Authorization", "Basic %s", encoded);
+		wipe_str(plain);
+		wipe_str(encoded);
+	}
+	return ERR_NONE;
+}
+
+static enum rest_next post(struct rest_walk *walk, const char *path,
+			   const struct rest_answer *answer)
+{
+	struct json *body;
+	char *fqdn;
+
+	if (answer) {
+		return REST_DONE;
+	}
+	body = json_object();
+	fqdn = xasprintf("%s.", walk->set->owner);
+	json_set_str(body, "fqdn", fqdn);
+	json_set_str(body, "value", walk->value->text);
+	free(fqdn);
+	rest_ask(walk, "POST", body, "/%s", path);
+	rest_accept_plain(walk);
+	return REST_SEND;
+}
+
+static enum rest_next create(struct rest_walk *walk, const struct rest_answer *answer)
+{
+	return post(walk, "present", answer);
+}
+
+static enum rest_next remove_value(struct rest_walk *walk, const struct rest_answer *answer)
+{
+	return post(walk, "cleanup", answer);
+}
+
+extern const struct provider provider_httpreq;
+
+static const struct rest_api api = {
+	.provider = &provider_httpreq,
+	.secrets = secrets,
+	.secret_count = ARRAY_LEN(secrets),
+	.open = open_api,
+	.sign = sign,
+	.create = create,
+	.remove = remove_value,
+	.account = "username",
+};
 
 static enum err_code httpreq_open(const struct provider_host *host, const struct settings *given,
 				  void **instance, struct err *err)
 {
-	struct httpreq *self = xcalloc(1, sizeof(*self));
-	size_t len;
-
-	self->host = host;
-	self->endpoint = xstrdup(setting_text(given, "endpoint"));
-	self->ca_file = xstrdup(setting_text(given, "ca_file"));
-	len = strlen(self->endpoint);
-	while (len > 0 && self->endpoint[len - 1] == '/') {
-		self->endpoint[--len] = '\0';
-	}
-	if (read_password(self, given, err) != ERR_NONE) {
-		httpreq_close(self);
-		return err->code;
-	}
-	*instance = self;
-	return ERR_NONE;
-}
-
-static bool build(void *instance, const struct provider_change *change,
-		  struct rest_request *request)
-{
-	struct httpreq *self = instance;
-	struct json *body = json_object();
-	char *fqdn = xasprintf("%s.", change->owner);
-
-	json_set_str(body, "fqdn", fqdn);
-	json_set_str(body, "value", change->value);
-	request->body = json_dump(body);
-	request->url = xasprintf("%s/%s", self->endpoint, change->publish ? "present" : "cleanup");
-	request->headers[0] = (struct http_header){ "Content-Type", "application/json" };
-	request->headers[1] = (struct http_header){ "Authorization", self->authorization };
-	request->header_count = self->authorization ? 2 : 1;
-	free(fqdn);
-	json_free(body);
-	return true;
-}
-
-static enum err_code judge(void *instance, const struct provider_change *change,
-			   const struct http_response *response, struct err *err)
-{
-	struct httpreq *self = instance;
-
-	if (response->status >= 200 && response->status < 300) {
-		return ERR_NONE;
-	}
-	rest_refusal(response, err);
-	return err_subject(err, "%s at %s", change->owner, self->endpoint);
-}
-
-static void *httpreq_apply_start(void *instance, const struct provider_batch *batch,
-				 provider_done *done, void *arg)
-{
-	static const struct rest_ops ops = { build, judge };
-	struct httpreq *self = instance;
-
-	return rest_each_start(&(struct rest_each_args){ .host = self->host,
-							 .ops = &ops,
-							 .instance = self,
-							 .batch = batch,
-							 .ca_file = self->ca_file },
-			       done, arg);
+	return rest_open(&api, host, given, instance, err);
 }
 
 const struct provider provider_httpreq = {
@@ -168,8 +114,9 @@ const struct provider provider_httpreq = {
 		   "\"acmeproxy.password\"; }",
 	.settings = rows,
 	.setting_count = ARRAY_LEN(rows),
+	.unit = PROVIDER_VALUES,
 	.open = httpreq_open,
-	.apply_start = httpreq_apply_start,
-	.apply_cancel = rest_each_cancel,
-	.close = httpreq_close,
+	.apply_start = rest_apply_start,
+	.apply_cancel = rest_apply_cancel,
+	.close = rest_close,
 };

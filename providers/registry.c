@@ -1,31 +1,55 @@
-/* The providers that are built in: one row each, in the order people read them. */
+/* The providers that are built in: one row each, in the order people read them; then plug-ins. */
 #include "dns01/provider.h"
+
+#define ADDED_MAX 64
 
 extern const struct provider provider_acmedns;
 extern const struct provider provider_broker;
+extern const struct provider provider_cloudflare;
 extern const struct provider provider_httpreq;
+extern const struct provider provider_powerdns;
 extern const struct provider provider_rfc2136;
 
 static const struct provider *const providers[] = {
-	&provider_rfc2136,
-	&provider_broker,
-	&provider_httpreq,
-	&provider_acmedns,
+	&provider_rfc2136, &provider_broker,     &provider_httpreq,
+	&provider_acmedns, &provider_cloudflare, &provider_powerdns,
 };
+
+static const struct provider *added[ADDED_MAX];
+static size_t added_count;
 
 const struct provider *provider_at(size_t index)
 {
-	return index < ARRAY_LEN(providers) ? providers[index] : NULL;
+	if (index < ARRAY_LEN(providers)) {
+		return providers[index];
+	}
+	index -= ARRAY_LEN(providers);
+	return index < added_count ? added[index] : NULL;
 }
 
 const struct provider *provider_find(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(providers); i++) {
-		if (strcmp(providers[i]->name, name) == 0) {
-			return providers[i];
+	const struct provider *provider;
+
+	for (size_t i = 0; (provider = provider_at(i)); i++) {
+		if (strcmp(provider->name, name) == 0) {
+			return provider;
 		}
 	}
 	return NULL;
+}
+
+enum err_code provider_add(const struct provider *provider, struct err *err)
+{
+	if (provider_find(provider->name)) {
+		return err_set(err, ERR_EXISTS, "", "there is a provider \"%s\" already",
+			       provider->name);
+	}
+	if (added_count == ADDED_MAX) {
+		return err_set(err, ERR_LIMIT, "", "there are more than %d plug-ins", ADDED_MAX);
+	}
+	added[added_count++] = provider;
+	return ERR_NONE;
 }
 
 const struct setting *provider_rows(const char *name, size_t *count)

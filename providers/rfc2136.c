@@ -511,6 +511,7 @@ const struct provider provider_rfc2136 = {
 		   "tsig_key_file = \"acme.key\"; }",
 	.settings = rows,
 	.setting_count = ARRAY_LEN(rows),
+	.unit = PROVIDER_VALUES,
 	.open = rfc2136_open,
 	.apply_start = rfc2136_apply_start,
 	.apply_cancel = rfc2136_apply_cancel,

@@ -1,0 +1,223 @@
+"""One suite over all providers whose vendor has a stand-in in tests/peer: a row for each."""
+
+import json
+import os
+from dataclasses import dataclass, field
+
+from peer.api import digest
+from peer.cloudflare import Cloudflare
+from peer.powerdns import PowerDnsApi
+from testbed.config import account, certificate, write_config, zone
+
+DOMAIN = "example.com"
+OWNER = f"_acme-challenge.{DOMAIN}"
+NAMES = ("example.com", "*.example.com")
+FOREIGN = "somebody-else"
+
+
+@dataclass
+class Row:
+    """A peer, and what its API is."""
+    peer: type
+    options: dict = field(default_factory=dict)
+    # Another writer's value, made between our read and our write, survives.
+    swaps: bool = True
+
+
+ROWS = {
+    "cloudflare": Row(Cloudflare),
+    "powerdns": Row(PowerDnsApi),
+    "powerdns_of_old": Row(PowerDnsApi, {"extends": False}, swaps=False),
+}
+
+
+class Host:
+    """dns01 with one zone at one peer, the provider alone deciding."""
+
+    def __init__(self, bed, row, state="state", peer=None, **provider):
+        self.bed = bed
+        self.row = row
+        self.peer = peer or row.peer(bed, **row.options)
+        self.state = bed.state(state)
+        self.conf = write_config(
+            bed, f"{state}.conf", state=self.state, providers=[self.peer.provider(**provider)],
+            zones=[zone(DOMAIN, "vendor", zone=DOMAIN, watch="provider",
+                        alias="off")])
+
+    def hook(self, verb, *pairs, env=None):
+        """All the values in one call; each pair is (domain, value)."""
+        words = [w for domain, value in pairs for w in (domain, "token", value)]
+        return self.bed.dns01("hook", "-vv", "-c", self.conf, "dehydrated",
+                              f"{verb}_challenge", *words, env=env)
+
+    def publish(self, *values, domain=DOMAIN, **options):
+        return self.hook("deploy", *[(domain, v) for v in values], **options)
+
+    def retract(self, *values, domain=DOMAIN, **options):
+        return self.hook("clean", *[(domain, v) for v in values], **options)
+
+    def shows(self, *values, owner=OWNER):
+        found = self.peer.texts(owner)
+        assert found == sorted(values), f"at {owner}: {found}, not {sorted(values)}"
+
+    def assert_idle(self):
+        """The journal is empty: nothing is left to be removed."""
+        status = self.bed.dns01("status", "-c", self.conf, "--json").assert_ok()
+        assert json.loads(status.out)["values"] == [], status
+
+    def assert_no_leak(self):
+        """No credential is in what dns01 wrote: output, journal, state."""
+        secrets = [s.encode() for s in self.peer.secrets()]
+        for folder, _, files in os.walk(self.bed.dir):
+            if os.path.basename(folder) in ("secrets", "bin"):
+                continue
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    text = file.read()
+                assert not any(s in text for s in secrets), (
+                    f"a credential is in {folder}/{name}")
+
+
+def conformance(bed, row):
+    host, other = Host(bed, row), None
+    other = Host(bed, row, "other", host.peer)
+    one, two = digest(), digest()
+    host.peer.plant(OWNER, FOREIGN)
+    host.publish(one, two).assert_ok()
+    host.shows(FOREIGN, one, two)
+    # again, by a host that does not know of it
+    other.publish(one, two).assert_ok()
+    host.shows(FOREIGN, one, two)
+    host.retract(one).assert_ok()
+    host.shows(FOREIGN, two)
+    host.retract(two).assert_ok()
+    host.shows(FOREIGN)
+    other.retract(one, two).assert_ok()
+    host.shows(FOREIGN)
+    host.assert_idle()
+    other.assert_idle()
+    many = [digest() for _ in range(25)]
+    names = [f"h{n}.{DOMAIN}" for n in range(25)]
+    host.publish(*many).assert_ok()
+    host.shows(FOREIGN, *many)
+    host.hook("deploy", *zip(names, many)).assert_ok()
+    assert all(host.peer.texts(f"_acme-challenge.{n}") == [v] for n, v in zip(names, many))
+    host.retract(*many[:5]).assert_ok()
+    host.retract(*many[5:]).assert_ok()
+    host.hook("clean", *zip(names, many)).assert_ok()
+    host.shows(FOREIGN)
+    assert len(host.peer.records.list) == 1, host.peer.records.list
+    host.assert_idle()
+    host.assert_no_leak()
+
+
+def weather(bed, row):
+    """What goes wrong and passes: nothing is lost, doubled or left."""
+    host = Host(bed, row)
+    peer, value = host.peer, digest()
+    peer.plant(OWNER, FOREIGN)
+    for fault in ({"kind": "unavailable", "times": 2}, {"kind": "reset", "times": 2},
+                  {"kind": "lost", "writes": True}, {"kind": "limit", "times": 2},
+                  {"kind": "slow", "times": 2}, {"kind": "expire"}):
+        for change, shown in ((host.publish, (FOREIGN, value)), (host.retract, (FOREIGN,))):
+            peer.fail(**fault)
+            result = change(value)
+            assert result.code == 0, f"{fault}: {result}"
+            peer.calm()
+            host.shows(*shown)
+        host.assert_idle()
+    host.assert_no_leak()
+
+
+def siblings(bed, row):
+    """Another writer's value, made between our read and our write."""
+    host = Host(bed, row)
+    peer, value, late = host.peer, digest(), iter("abcdefgh")
+    peer.plant(OWNER, FOREIGN)
+    shown = [FOREIGN]
+    for change in (host.publish, host.retract):
+        if not row.swaps:
+            break
+        shown.append(next(late))
+        peer.fail("between", writes=True, action=lambda: peer.plant(OWNER, shown[-1]))
+        change(value).assert_ok()
+        peer.calm()
+        host.shows(*shown, *([value] if change == host.publish else []))
+    host.assert_idle()
+
+
+def storms(bed, row):
+    """What goes wrong and does not pass: a sentence, and the next run repairs."""
+    host = Host(bed, row)
+    peer, value = host.peer, digest()
+    peer.plant(OWNER, FOREIGN)
+    for kind, words in (("huge", ("longer than",)), ("html", ("endpoint", "text/html")),
+                        ("echo", ("403",))):
+        peer.fail(kind, 1)
+        failed = host.publish(value).assert_failed(row.peer.name, *words)
+        assert "intranet" not in failed.err, failed
+        peer.faults.clear()
+        host.publish(value).assert_ok()
+        host.shows(FOREIGN, value)
+        peer.fail(kind, 1)
+        host.retract(value)
+        peer.faults.clear()
+        bed.dns01("sweep", "-c", host.conf).assert_ok()
+        host.retract(value).assert_ok()
+        host.shows(FOREIGN)
+        host.assert_idle()
+    host.assert_no_leak()
+
+
+def issues(bed, row):
+    """A wildcard and its apex from a real CA; the peer shows its records by DNS."""
+    peer = row.peer(bed, **row.options).delegate()
+    pebble = bed.pebble(reject_nonces=5)
+    peer.plant(OWNER, FOREIGN)
+    conf = write_config(
+        bed, accounts=[account(pebble)], providers=[peer.provider()],
+        zones=[zone(DOMAIN, "vendor")], certificates=[certificate(*NAMES)])
+    bed.dns01("issue", "-c", conf, "--json", "-vv").assert_ok()
+    bed.assert_issued(pebble, list(NAMES))
+    assert peer.texts(OWNER) == [FOREIGN]
+    host = Host(bed, row, "unused", peer)
+    host.assert_no_leak()
+
+
+def wrong_credential(bed, row):
+    """A sentence that says what it needs, and nothing that gives it away."""
+    host = Host(bed, row)
+    for name in os.listdir(f"{bed.dir}/secrets"):
+        with open(f"{bed.dir}/secrets/{name}", "r+", encoding="utf-8") as file:
+            text = file.read()
+            for secret in host.peer.secrets():
+                text = text.replace(secret, "WrOnG" + secret[5:])
+            file.seek(0)
+            file.write(text)
+    wrong = "WrOnG" + host.peer.secrets()[0][5:]
+    failed = host.publish(digest()).assert_failed(row.peer.name, "needs")
+    assert wrong not in failed.err + failed.out, failed
+    assert host.peer.texts(OWNER) == []
+    host.assert_idle()
+
+
+SCENARIOS = {
+    "keeps_to_its_own_values": conformance, "stands_bad_weather": weather,
+    "keeps_what_others_write_meanwhile": siblings, "says_what_is_wrong": storms,
+    "issues_a_wildcard": issues, "refuses_a_wrong_credential": wrong_credential,
+}
+
+
+def _test(row, scenario):
+    def test(bed):
+        scenario(bed, row)
+    return test
+
+
+for _row_name, _row in ROWS.items():
+    for _name, _scenario in SCENARIOS.items():
+        if _scenario is siblings and not _row.swaps:
+            continue
+        _made = _test(_row, _scenario)
+        _made.__name__ = f"test_{_row_name}_{_name}"
+        globals()[_made.__name__] = _made

@@ -1,0 +1,76 @@
+"""The HTTP API of a PowerDNS server: one that knows EXTEND and PRUNE, or not yet."""
+
+from .api import Api, Refused, Reply, quoted, secret, unquoted
+
+
+class PowerDnsApi(Api):
+    """The real server is tested, too; this one has faults, and a newer version."""
+    name = "powerdns"
+
+    def __init__(self, bed, zones=("example.com",), *, extends=True, **options):
+        super().__init__(bed, zones, **options)
+        self.key = secret()
+        self.extends = extends
+        self.notified = 0
+
+    def settings(self):
+        return {"endpoint": self.url, "key_file": self.secret_file("pdns.key", self.key)}
+
+    def secrets(self):
+        return [self.key]
+
+    def error(self, status, text):
+        return Reply(status, {"error": text})
+
+    def answer(self, request):
+        if request.headers.get("x-api-key") != self.key:
+            raise Refused(401, b"Unauthorized", type="text/plain")
+        words = request.path.split("/")[1:]
+        if words[:5] != ["api", "v1", "servers", "localhost", "zones"]:
+            raise Refused(404, {"error": "Not Found"})
+        if len(words) == 5:
+            return Reply(200, [
+                {"id": z + ".", "name": z + ".", "kind": "Primary"}
+                for z in self.records.zones if request.query.get("zone") in (None, z + ".")])
+        zone = words[5].rstrip(".")
+        if zone not in self.records.zones:
+            raise Refused(404, {"error": "Not Found"})
+        if words[6:] == ["notify"] and request.method == "PUT":
+            self.notified += 1
+            return Reply(200, {"result": "Notification queued"})
+        if request.method == "GET":
+            return Reply(200, {"name": zone + ".", "rrsets": self._rrsets(request)})
+        return self._patch(request.json["rrsets"])
+
+    def _rrsets(self, request):
+        owner = request.query["rrset_name"].rstrip(".")
+        there = self.records.at(owner)
+        return [{"name": owner + ".", "type": "TXT", "ttl": there[0].ttl, "comments": [],
+                 "records": [{"content": quoted(r.text), "disabled": False}
+                             for r in there]}] if there else []
+
+    def _check(self, rrset):
+        known = ("REPLACE", "DELETE") + (("EXTEND", "PRUNE") if self.extends else ())
+        if rrset["changetype"] not in known:
+            raise Refused(422, {"error": "Changetype not understood"})
+        if rrset["type"] != "TXT" or not rrset["name"].endswith("."):
+            raise Refused(422, {"error": "Name is not canonical"})
+        if rrset["changetype"] in ("EXTEND", "PRUNE") and len(rrset["records"]) != 1:
+            raise Refused(422, {"error": "EXTEND and PRUNE take one record"})
+        for record in rrset["records"]:
+            if not record["content"].startswith('"'):
+                raise Refused(422, {"error": "Data field in DNS should start with quote"})
+
+    def _patch(self, rrsets):
+        for rrset in rrsets:
+            self._check(rrset)
+        for rrset in rrsets:
+            owner = rrset["name"].rstrip(".")
+            texts = [unquoted(r["content"]) for r in rrset["records"]]
+            there = self.records.texts(owner)
+            if rrset["changetype"] == "EXTEND":
+                texts = there + [t for t in texts if t not in there]
+            elif rrset["changetype"] == "PRUNE":
+                texts = [t for t in there if t not in texts]
+            self.records.replace(owner, texts, rrset.get("ttl", 60))
+        return Reply(204)
