@@ -509,11 +509,13 @@ static void get_challenge(struct visit *visit, struct claim *claim)
 
 static void send_event(struct call *call, const struct claim *claim)
 {
+	struct buf object = BUF_INIT(CLAIM_TEXT_MAX);
 	struct buf event = BUF_INIT(CLAIM_TEXT_MAX);
 
-	buf_addf(&event, "event: %s\ndata: ", claim_state_name(claim->state));
-	claim_put(&event, NULL, claim, NULL);
-	buf_add_str(&event, "\n\n");
+	claim_put(&object, NULL, claim, NULL);
+	buf_addf(&event, "event: %s\ndata: %s\n\n", claim_state_name(claim->state),
+		 buf_str(&object));
+	buf_clear(&object);
 	call->broker->world->ops->exchange_part(call->exchange, event.data, event.len);
 	buf_clear(&event);
 }
