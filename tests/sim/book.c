@@ -207,6 +207,9 @@ bool book_pick_greedy(struct crowd *crowd, const struct member *member, char out
 	char name[WIRE_TEXT_MAX];
 
 	book_pick_name(crowd, whose, name);
+	if (strcmp(forms[pick].before, "evil") == 0 && whose->grant[0].under.count > 0) {
+		snprintf(name, sizeof(name), "%s", whose->grant[0].under.item[0]);
+	}
 	if (sim_below(crowd->sim, 8) == 0) {
 		name[0] = (char)(name[0] - 'a' + 'A');
 	}

@@ -52,6 +52,10 @@ static void look_for_visible(struct errand *errand, const struct outside_answer 
 		event.body_len -= (size_t)(event.body - answer->body);
 	}
 	json = parse(&event);
+	if (!json) {
+		sim_violated(errand->crowd->sim, "answered: %s gets what is no JSON: %.200s",
+			     errand->member->name, event.body);
+	}
 	for (size_t i = 0; i < errand->ask_count; i++) {
 		const char *state = json_str(part_of(errand, json, i), "state");
 

@@ -61,21 +61,6 @@ static void sign(struct errand *errand)
 			 way == 1 ? wrong : member->secret, way == 2 ? now_s - 3600 : now_s);
 }
 
-static void keep_tape(struct errand *errand)
-{
-	struct crowd *crowd = errand->crowd;
-	struct tape *tape = &crowd->tape[crowd->tapes++ % TAPES_MAX];
-
-	tape->len = 0;
-	if (errand->message.len <= sizeof(tape->data) && !errand->impostor) {
-		memcpy(tape->data, errand->message.data, errand->message.len);
-		tape->len = errand->message.len;
-		tape->restarts = crowd->restarts;
-		tape->at_us = crowd->sim->now_us;
-		tape->member = errand->member;
-	}
-}
-
 static void build(struct errand *errand)
 {
 	struct sim *sim = errand->crowd->sim;
@@ -96,7 +81,6 @@ static void build(struct errand *errand)
 		add_removals(errand, &errand->prey, 1);
 	}
 	sign(errand);
-	keep_tape(errand);
 }
 
 /* ---- answers ---- */
@@ -168,6 +152,22 @@ static void on_answer(struct errand *errand, unsigned rcode)
 	}
 }
 
+/* Only what the broker has seen: what it never saw is late, and no replay. */
+static void keep_tape(struct errand *errand)
+{
+	struct crowd *crowd = errand->crowd;
+	struct tape *tape = &crowd->tape[crowd->tapes++ % TAPES_MAX];
+
+	tape->len = 0;
+	if (errand->message.len <= sizeof(tape->data) && !errand->impostor) {
+		memcpy(tape->data, errand->message.data, errand->message.len);
+		tape->len = errand->message.len;
+		tape->restarts = crowd->restarts;
+		tape->at_us = crowd->sim->now_us;
+		tape->member = errand->member;
+	}
+}
+
 /* What the broker just said, if it is the first that it says to this. */
 static void on_sent(struct errand *errand, const uint8_t *data)
 {
@@ -175,6 +175,7 @@ static void on_sent(struct errand *errand, const uint8_t *data)
 		return;
 	}
 	errand->answered = true;
+	keep_tape(errand);
 	if (errand->state != ERRAND_ASKING) { /* it may remove whatever is there of its own */
 		asks_disturb(errand->crowd, errand->member, NULL, NULL);
 	}
