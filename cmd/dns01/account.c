@@ -170,6 +170,27 @@ static void start_register(struct account_run *run)
 	}
 }
 
+/* PEM, or JSON (RFC 7517) as certbot keeps it. */
+static enum err_code load_key(const char *path, struct key **out, struct err *err)
+{
+	struct json *json = NULL;
+	struct buf text;
+	enum err_code code = file_read_secret(path, KEY_PEM_MAX, &text, err);
+	const char *start = buf_str(&text);
+
+	start += strspn(start, " \t\r\n");
+	if (code == ERR_NONE && *start == '{') {
+		code = json_parse(text.data, text.len, &json, err);
+		code = code == ERR_NONE ? key_parse_jwk(json, path, out, err)
+					: err_subject(err, "%s", path);
+	} else if (code == ERR_NONE) {
+		code = key_parse_pem(buf_str(&text), text.len, path, out, err);
+	}
+	json_free(json);
+	buf_wipe(&text);
+	return code;
+}
+
 static enum err_code open_key_file(struct account_run *run, struct err *err)
 {
 	const char *path = run->cli.options.key_file;
@@ -181,7 +202,7 @@ static enum err_code open_key_file(struct account_run *run, struct err *err)
 			       "it is not said by which key to find the account: give --key-file "
 			       "FILE");
 	}
-	if (key_load(path, &key, err) != ERR_NONE) {
+	if (load_key(path, &key, err) != ERR_NONE) {
 		return err->code;
 	}
 	record = xcalloc(1, sizeof(*record));

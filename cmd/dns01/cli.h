@@ -45,6 +45,8 @@ int verb_policy(int argc, char **argv);
 int verb_alias(int argc, char **argv);
 int verb_backup(int argc, char **argv);
 int verb_import(int argc, char **argv);
+int verb_revoke(int argc, char **argv);
+int verb_delete(int argc, char **argv);
 
 /* ---- options --------------------------------------------------------------- */
 
@@ -61,6 +63,11 @@ enum option_id {
 	OPT_EAB_KEY_FILE,
 	OPT_EAB_ALG,
 	OPT_KEY_FILE,
+	OPT_CERT,
+	OPT_REASON,
+	OPT_BY_KEY,
+	OPT_REPLACE,
+	OPT_FORCE,
 	OPT_ACCOUNT,
 	OPT_PROVIDER,
 	OPT_SET,
@@ -96,7 +103,8 @@ struct options {
 	bool agree_tos;
 	struct strlist email, set, resolver, server;
 	const char *provider, *zone, *quorum, *settle, *deadline, *alias, *watch, *view, *proxy;
-	const char *name, *key, *profile, *key_file;
+	const char *name, *key, *profile, *key_file, *cert, *reason;
+	bool by_key, replace, force;
 	const char *expires, *as, *for_name;
 	const char *from, *into;
 	bool dry_run;
@@ -114,6 +122,8 @@ enum option_group {
 	OPTIONS_VIEW = 128,
 	OPTIONS_KEY_FILE = 256,
 	OPTIONS_IMPORT = 512,
+	OPTIONS_REVOKE = 1024,
+	OPTIONS_FORCE = 2048,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 
@@ -136,6 +146,11 @@ enum err_code cli_canonical_client(struct conf_client *client, struct err *err) 
 void cli_state(struct conf *conf, const struct options *options);
 /* Where the configuration file is looked for; gives. */
 char *cli_conf_path(const struct options *options);
+
+/* The certificate of the configuration whose lineage that is: its own, or with a key type behind
+ * ("example-rsa2048"). NULL: none. */
+const struct conf_certificate *cli_certificate_of(const struct conf *conf, const char *lineage,
+						  enum key_type *key_type);
 
 /* ---- a job ----------------------------------------------------------------- */
 

@@ -29,7 +29,19 @@ static const struct option_row rows[] = {
 	{ OPT_EAB_ALG, "eab-alg", "ALG", OPTIONS_CA,
 	  "external account binding: HS256 (default), HS384 or HS512" },
 	{ OPT_KEY_FILE, "key-file", "FILE", OPTIONS_KEY_FILE,
-	  "recover: the PEM key whose account is looked for" },
+	  "recover: the key (PEM, or JSON as certbot has it) whose account is looked for" },
+	{ OPT_CERT, "cert", "FILE", OPTIONS_REVOKE,
+	  "the certificate in a PEM file, instead of a lineage's" },
+	{ OPT_REASON, "reason", "REASON", OPTIONS_REVOKE,
+	  "unspecified (default), keyCompromise, affiliationChanged, superseded or "
+	  "cessationOfOperation" },
+	{ OPT_BY_KEY, "by-key", NULL, OPTIONS_REVOKE,
+	  "sign with the lineage's own key, not with the account's" },
+	{ OPT_KEY_FILE, "key-file", "FILE", OPTIONS_REVOKE,
+	  "sign with the certificate's key in this file" },
+	{ OPT_REPLACE, "replace", NULL, OPTIONS_REVOKE,
+	  "issue and deploy a new certificate first" },
+	{ OPT_FORCE, "force", NULL, OPTIONS_FORCE, "though the configuration still names it" },
 	{ OPT_ACCOUNT, "account", "NAME", OPTIONS_CA, "account of the configuration" },
 	{ OPT_PROVIDER, "provider", "TYPE", OPTIONS_DNS,
 	  "provider type that publishes all names (`dns01 providers` lists them)" },
@@ -106,6 +118,7 @@ static const char **text_of(struct options *options, int id)
 		{ OPT_VIEW, &options->view },       { OPT_PROXY, &options->proxy },
 		{ OPT_NAME, &options->name },       { OPT_KEY, &options->key },
 		{ OPT_PROFILE, &options->profile }, { OPT_EXPIRES, &options->expires },
+		{ OPT_CERT, &options->cert },       { OPT_REASON, &options->reason },
 		{ OPT_EAB_ALG, &options->eab_alg }, { OPT_KEY_FILE, &options->key_file },
 		{ OPT_AS, &options->as },           { OPT_FOR, &options->for_name },
 		{ OPT_FROM, &options->from },       { OPT_INTO, &options->into },
@@ -139,6 +152,12 @@ static void take_option(struct options *options, int id, const char *value)
 		options->dry_run = true;
 	} else if (id == OPT_JSON) {
 		options->json = true;
+	} else if (id == OPT_BY_KEY) {
+		options->by_key = true;
+	} else if (id == OPT_REPLACE) {
+		options->replace = true;
+	} else if (id == OPT_FORCE) {
+		options->force = true;
 	} else if (id == 'q') {
 		options->quiet = true;
 	} else if (id == 'v') {

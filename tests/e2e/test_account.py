@@ -4,6 +4,7 @@ recovery and the end, against Pebble."""
 import base64
 import json
 import os
+import re
 import shutil
 import time
 
@@ -288,6 +289,31 @@ def test_recover_finds_the_account_of_a_key(bed):
     bed.assert_issued(pebble, NAMES)
     assert pebble.count(NEW_ACCOUNT, since=since) == 2  # no third one
     site.assert_clean()
+
+
+def _jwk(bed, key):
+    """The key as JSON, as certbot keeps it."""
+    text = bed.run(["openssl", "ec", "-in", key, "-noout", "-text"])
+    def octets(name, size):
+        block = re.search(name + r":\n((?:    .*\n)+)", text).group(1)
+        return bytes.fromhex(re.sub(r"[\s:]", "", block))[-size:]
+    public = octets("pub", 64)
+    return json.dumps({
+        "kty": "EC", "crv": "P-256", "x": _url_safe(public[:32]),
+        "y": _url_safe(public[32:]),
+        "d": _url_safe(octets("priv", 32).rjust(32, b"\0"))})
+
+
+def test_recover_reads_a_key_that_is_json(bed):
+    _, conf, before = _registered(bed)
+    jwk = _jwk(bed, f"{_folder(bed)}/account.key")
+    shutil.rmtree(bed.state())
+    for text in ("{", "{}", jwk.replace("P-256", "P-257")):
+        key = bed.write("bad.json", text, 0o600)
+        bed.dns01("account", "-c", conf, "recover", "--key-file", key
+                  ).assert_failed("bad.json")
+    key = bed.write("private_key.json", "\n" + jwk, 0o600)
+    assert _account(bed, conf, "recover", "--key-file", key) == before
 
 
 def test_recover_overwrites_no_other_key(bed):

@@ -15,8 +15,8 @@ from testbed.config import (account, certificate, rfc2136, site_config,
 
 NAME = "_acme-challenge.example.com"
 NAMES = ("*.example.com", "example.com")
-COMMANDS = ("issue", "probe", "retract", "sweep", "account", "status",
-            "providers", "config")
+COMMANDS = ("issue", "probe", "retract", "sweep", "account", "revoke",
+            "delete", "status", "providers", "config")
 USAGE, ABSENT, CONFIG, IO = 64, 66, 78, 74
 
 
@@ -466,3 +466,6 @@ def test_bash_completes_commands_options_and_providers(bed):
     assert "--config" in completed(bed, "dns01", "sweep", "--")
     assert completed(bed, "dns01", "issue", "--provider", "rfc") == ["rfc2136"]
     assert completed(bed, "dns01", "hook", "mod") == ["mod_md"]
+    assert completed(bed, "dns01", "account", "ro") == ["rollover"]
+    assert completed(bed, "dns01", "revoke", "--reason", "key") == [
+        "keyCompromise"]
