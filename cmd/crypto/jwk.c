@@ -89,7 +89,8 @@ static const struct {
 struct jwk_reader {
 	const struct json *jwk;
 	const char *source;
-	OSSL_PARAM_BLD *build;
+	OSSL_PARAM_BLD *build;     /* only points at what is pushed into it */
+	uint8_t point[1 + 2 * 66]; /* SEC 1 s.2.3.3: 04, x, y */
 	BIGNUM *number[RSA_NUMBERS];
 	size_t count;
 	struct err *err;
@@ -149,7 +150,7 @@ static enum err_code read_coordinate(const struct jwk_reader *reader, const char
 
 static enum err_code push_ec(struct jwk_reader *reader, const struct key_kind *kind)
 {
-	uint8_t point[1 + 2 * 66]; /* SEC 1 s.2.3.3: 04, x, y */
+	uint8_t *point = reader->point;
 	enum err_code code = read_coordinate(reader, "x", point + 1, kind->size);
 
 	point[0] = POINT_CONVERSION_UNCOMPRESSED;
