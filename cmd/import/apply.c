@@ -92,32 +92,54 @@ static enum err_code write_account(struct apply *apply, const struct found_accou
 
 /* ---- lineages ------------------------------------------------------------------------ */
 
-/* The zones that serve a certificate, of those that are there. */
-static void narrow_zones(const struct conf *conf, const struct conf_certificate *certificate,
+static bool has_zone(const struct conf *conf, const struct conf_zone *zone)
+{
+	for (size_t i = 0; i < conf->zone_count; i++) {
+		if (strcmp(conf->zone[i].suffix, zone->suffix) == 0 &&
+		    strcmp(conf->zone[i].view, zone->view) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void keep_zone(struct conf *narrow, const struct conf_zone *zone)
+{
+	if (zone && !has_zone(narrow, zone)) {
+		narrow->zone =
+			xreallocarray(narrow->zone, narrow->zone_count + 1, sizeof(*narrow->zone));
+		narrow->zone[narrow->zone_count++] = *zone;
+	}
+}
+
+/* Of what comes over, the zones that serve the certificate; there may be thousands for others.
+ * What was there stays whole: an alias may lead anywhere in it. */
+static void narrow_zones(const struct apply *apply, const struct conf_certificate *certificate,
 			 struct conf *narrow)
 {
+	const struct conf *conf = apply->merged;
+	size_t there = conf->zone_count - apply->import->zone_count;
+
+	for (size_t i = 0; i < there; i++) {
+		keep_zone(narrow, &conf->zone[i]);
+	}
 	for (size_t i = 0; i < certificate->names.count; i++) {
 		const char *name = name_base(certificate->names.item[i]);
 		const struct conf_zone *zone = conf_find_zone(conf, name, NULL);
-		bool there = !zone;
 
-		for (size_t j = 0; j < narrow->zone_count && !there; j++) {
-			there = strcmp(narrow->zone[j].suffix, zone->suffix) == 0;
-		}
-		if (!there) {
-			narrow->zone = xreallocarray(narrow->zone, narrow->zone_count + 1,
-						     sizeof(*narrow->zone));
-			narrow->zone[narrow->zone_count++] = *zone;
+		keep_zone(narrow, zone);
+		if (zone && strchr(zone->alias, '.')) { /* a name: neither "follow" nor "off" */
+			keep_zone(narrow, conf_find_zone(conf, zone->alias, NULL));
 		}
 	}
 }
 
-/* The configuration of one lineage: itself, its account, and where its names are published. Only
- * borrows from conf. Gives. */
-static char *narrow_conf(const struct conf *conf, const struct conf_certificate *certificate,
-			 conf_provider_rows *rows)
+/* The configuration of one lineage: itself, its account, and where its names are published;
+ * gives. */
+static char *narrow_conf(const struct apply *apply, const struct conf_certificate *certificate)
 {
-	struct conf narrow = *conf;
+	const struct conf *conf = apply->merged;
+	struct conf narrow = *conf; /* borrows all of it */
 	const struct conf_account *account = conf_find_account(conf, certificate->account);
 	struct conf_account one = *account;
 	struct conf_certificate itself = *certificate;
@@ -132,8 +154,8 @@ static char *narrow_conf(const struct conf *conf, const struct conf_certificate 
 	narrow.client_count = 0;
 	narrow.zone = NULL;
 	narrow.zone_count = 0;
-	narrow_zones(conf, certificate, &narrow);
-	text = conf_dump(&narrow, rows);
+	narrow_zones(apply, certificate, &narrow);
+	text = conf_dump(&narrow, apply->import->args->rows);
 	free(narrow.zone);
 	return text;
 }
@@ -149,7 +171,7 @@ static enum err_code write_lineage(struct apply *apply, const struct found_certi
 	strlist_add(&apply->lineages, from->lineage);
 	code = lineage_open(state, from->lineage, &lineage, apply->err);
 	if (code == ERR_NONE) {
-		text = narrow_conf(apply->merged, certificate, apply->import->args->rows);
+		text = narrow_conf(apply, certificate);
 		code = lineage_store(lineage,
 				     &(struct lineage_set){
 					     .key = from->key,
