@@ -147,7 +147,8 @@ enum err_code theirs_key(const char *path, struct key **out, struct err *err) MU
 /* The chain in path, and more (NULL: none) behind it where path has the leaf alone. */
 enum err_code theirs_chain(const char *path, const char *more, struct chain **out,
 			   struct err *err) MUST_CHECK;
-/* Names in a folder, sorted, without those that begin with a dot. ERR_NOT_FOUND. */
+/* Names in a folder, sorted, without those that begin with a dot; none on an error. ERR_NOT_FOUND:
+ * there is no such folder. */
 enum err_code theirs_list(const char *folder, struct strlist *out, struct err *err) MUST_CHECK;
 bool theirs_is_folder(const char *path);
 bool theirs_is_file(const char *path);

@@ -168,6 +168,9 @@ enum err_code theirs_list(const char *folder, struct strlist *out, struct err *e
 		strlist_add(out, entry->d_name);
 	}
 	closedir(dir);
+	if (code != ERR_NONE) {
+		strlist_clear(out);
+	}
 	if (out->count > 0) {
 		qsort(out->item, out->count, sizeof(*out->item), by_octets);
 	}
