@@ -27,7 +27,7 @@ PACKAGES = {
     "pdnsutil": "pdns-server", "unbound": "unbound", "openssl": "openssl",
     "certbot": "certbot", "dehydrated": "dehydrated", "uacme": "uacme",
     "ip": "iproute2", "sqlite3": "sqlite3", "time": "time",
-    "stable-pebble": "pebble",
+    "stable-pebble": "pebble", "stable-lego": "lego",
 }
 FETCHED = ("pebble", "pebble-challtestsrv", "lego")
 
@@ -43,6 +43,11 @@ def find_tool(name):
         if os.access(path, os.X_OK):
             return path
         raise MissingTool(f"{name} is missing; run tests/peer/fetch")
+    if name.startswith("newest-"):
+        path = os.path.join(PEERS, name.removeprefix("newest-"))
+        if os.access(path, os.X_OK):
+            return path
+        raise MissingTool(f"{path} is missing; run tests/peer/fetch")
     if name == "dns01":
         path = os.environ.get("DNS01", os.path.join(TOP, "build", "dns01"))
         if os.access(path, os.X_OK):
