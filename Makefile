@@ -148,9 +148,13 @@ $(SIM_ARCHIVE): $(call objects,$(filter-out %/main.c,$(SIM_SOURCES)))
 	$(Q)$(call archive,$^)
 endif
 
-$(PROGRAMS): $(OUT)/%: $(OUT)/obj/cmd/%/main.o $(ARCHIVE)
+# Plug-ins use functions that the program itself may not.
+EXPORTED := cmd/plugin/exported
+whole = -Wl,--whole-archive $(1) -Wl,--no-whole-archive -Wl,--dynamic-list=$(EXPORTED)
+
+$(PROGRAMS): $(OUT)/%: $(OUT)/obj/cmd/%/main.o $(ARCHIVE) $(EXPORTED)
 	$(call say,LINK,$@)
-	$(Q)$(link) -o $@.$$$$ $^ $(LDLIBS) && mv -f $@.$$$$ $@ || { rm -f $@.$$$$; exit 1; }
+	$(Q)$(link) -o $@.$$$$ $< $(call whole,$(ARCHIVE)) $(LDLIBS) && mv -f $@.$$$$ $@ || { rm -f $@.$$$$; exit 1; }
 
 # ---- tests -------------------------------------------------------------------------
 
@@ -255,16 +259,26 @@ $(OUT)/fuzz/%: $(OUT)/obj/tests/fuzz/%.o $(ARCHIVE)
 $(OUT)/dns01.conf.5: $(OUT)/dns01
 	$(Q)$(OUT)/dns01 config manual >$@
 
+$(OUT)/dns01-providers.7: $(OUT)/dns01
+	$(Q)$(OUT)/dns01 providers --format mdoc >$@
+
+# What a plug-in is compiled against.
+HEADERS := $(addprefix include/dns01/,banned.h base.h crypto.h dns.h json.h provider.h rest.h \
+	setting.h world.h xml.h)
+
 put = install -D -m $(1) $(2) $(DESTDIR)$(PREFIX)/$(3)
 put_each = $(foreach file,$(wildcard $(1)),$(call put,644,$(file),$(2)/$(notdir $(file))) &&) :
 # Units name the program by its path.
 put_unit = sed 's|/usr/local/bin/|$(PREFIX)/bin/|' $(1) >$(OUT)/$(notdir $(1)) && \
 	$(call put,644,$(OUT)/$(notdir $(1)),lib/systemd/system/$(notdir $(1)))
 
-install: $(OUT)/dns01 $(OUT)/dns01.conf.5
+install: $(OUT)/dns01 $(OUT)/dns01.conf.5 $(OUT)/dns01-providers.7
 	$(Q)$(call put,755,$(OUT)/dns01,bin/dns01)
 	$(Q)$(call put,644,cmd/dns01/dns01.1,share/man/man1/dns01.1)
 	$(Q)$(call put,644,$(OUT)/dns01.conf.5,share/man/man5/dns01.conf.5)
+	$(Q)$(call put,644,$(OUT)/dns01-providers.7,share/man/man7/dns01-providers.7)
+	$(Q)$(call put_each,$(HEADERS),include/dns01)
+	$(Q)$(call put,644,providers/README.md,share/doc/dns01/providers.md)
 	$(Q)$(call put_each,contrib/systemd/*.timer contrib/systemd/*.socket,lib/systemd/system)
 	$(Q)$(foreach unit,$(wildcard contrib/systemd/*.service),$(call put_unit,$(unit)) &&) :
 	$(Q)$(call put,644,contrib/systemd/dns01.sysusers,lib/sysusers.d/dns01.conf)

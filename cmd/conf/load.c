@@ -341,6 +341,9 @@ static enum err_code read_setting(struct load *load, const struct spot *spot,
 			      "an included file includes no others; write it in "
 			      "the main file");
 	}
+	if (load->included && spot->item == NULL && strcmp(name, "plugins") == 0) {
+		return refuse(load, spot, given, "only the main file may have it; write it there");
+	}
 	code = note_place(load, spot, given, row);
 	if (code != ERR_NONE) {
 		return code;
@@ -636,4 +639,25 @@ enum err_code conf_parse(const char *text, const char *source, conf_provider_row
 	struct load load = { .conf = conf_new(), .rows = rows, .err = err };
 
 	return finish(&load, read_source(&load, text, source), out);
+}
+
+char *conf_peek(const char *path, const char *setting)
+{
+	struct buf text = BUF_INIT(0);
+	const config_setting_t *given;
+	struct err unused;
+	config_t config;
+	char *found = NULL;
+
+	if (file_read(path, FILE_MAX, &text, &unused) != ERR_NONE) {
+		return NULL;
+	}
+	config_init(&config);
+	if (config_read_string(&config, buf_str(&text)) == CONFIG_TRUE) {
+		given = config_lookup(&config, setting);
+		found = xstrdup(given != NULL ? config_setting_get_string(given) : NULL);
+	}
+	config_destroy(&config);
+	buf_clear(&text);
+	return found;
 }

@@ -141,7 +141,8 @@ static const char tail[] =
 	");\n"
 	".Ed\n"
 	".Sh SEE ALSO\n"
-	".Xr dns01 1\n";
+	".Xr dns01 1 ,\n"
+	".Xr dns01-providers 7\n";
 
 static const char *const type_words[] = {
 	[SETTING_STRING] = "text",
@@ -161,7 +162,7 @@ static const char *const type_words[] = {
 static_assert(ARRAY_LEN(type_words) == SETTING_TYPE_COUNT, "a word for each type");
 
 /* Running text: no line of it is taken for a macro, each sentence begins one. */
-static void add_text(struct buf *out, const char *text)
+void conf_manual_text(struct buf *out, const char *text)
 {
 	size_t column = 0;
 
@@ -225,8 +226,10 @@ static void add_kind(struct buf *page, const struct setting *row)
 	struct buf line = BUF_INIT(MANUAL_MAX), *out = &line;
 
 	buf_add_str(out, "Type: ");
-	if (row->type == SETTING_URL && row->choices != NULL) {
+	if (row->type == SETTING_URL && row->choices != NULL && strstr(row->choices, "none")) {
 		buf_addf(out, "%s, or a URL of a proxy", words);
+	} else if (row->type == SETTING_URL) {
+		buf_add_str(out, type_words[row->type]);
 	} else if (row->type == SETTING_ENUM) {
 		buf_add_str(out, words);
 	} else if (row->type == SETTING_STRINGS && row->choices != NULL) {
@@ -238,19 +241,19 @@ static void add_kind(struct buf *page, const struct setting *row)
 	add_range(out, row);
 	add_default(out, row);
 	buf_add_str(out, ".");
-	add_text(page, buf_str(out));
+	conf_manual_text(page, buf_str(out));
 	buf_clear(&line);
 	free(words);
 }
 
-static void add_rows(struct buf *out, const struct setting_group *group)
+void conf_manual_rows(struct buf *out, const struct setting *rows, size_t count)
 {
 	buf_add_str(out, ".Bl -tag -width Ds\n");
-	for (size_t i = 0; i < group->row_count; i++) {
-		buf_addf(out, ".It Ic %s\n", group->rows[i].name);
-		add_text(out, group->rows[i].help);
+	for (size_t i = 0; i < count; i++) {
+		buf_addf(out, ".It Ic %s\n", rows[i].name);
+		conf_manual_text(out, rows[i].help);
 		buf_add_str(out, ".br\n");
-		add_kind(out, &group->rows[i]);
+		add_kind(out, &rows[i]);
 	}
 	buf_add_str(out, ".El\n");
 }
@@ -266,8 +269,8 @@ static void add_section(struct buf *out, const struct setting *list)
 		buf_addf(out, "%c", toupper((unsigned char)*at));
 	}
 	buf_add_str(out, "\n");
-	add_text(out, list->group->help);
-	add_rows(out, list->group);
+	conf_manual_text(out, list->group->help);
+	conf_manual_rows(out, list->group->rows, list->group->row_count);
 	add_sections(out, list->group);
 }
 
@@ -286,7 +289,7 @@ char *conf_manual(void)
 
 	buf_add_str(&out, head);
 	buf_add_str(&out, ".Sh SETTINGS OF THE MAIN FILE\n");
-	add_rows(&out, &schema_root);
+	conf_manual_rows(&out, schema_root.rows, schema_root.row_count);
 	add_sections(&out, &schema_root);
 	buf_add_str(&out, tail);
 	return buf_detach(&out);

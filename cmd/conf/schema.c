@@ -84,6 +84,17 @@ static const struct setting_form form_server = {
 	"one such as \"ns1.example.com\", \"192.0.2.1\" or \"[2001:db8::1]:5353\"",
 };
 
+static char *read_folder(const char *text)
+{
+	return text[0] == '/' ? xstrdup(text) : NULL;
+}
+
+static const struct setting_form form_folder = {
+	read_folder,
+	"the whole path of a folder",
+	"one such as \"/usr/local/lib/dns01/providers\"",
+};
+
 static char *read_mailto(const char *text)
 {
 	const char *at = strchr(text, '@');
@@ -374,6 +385,14 @@ static const struct setting root_rows[] = {
 	  AT(proxy),
 	  .help = "A proxy for CAs and providers that speak HTTP, such as "
 		  "\"http://proxy.example.com:3128\". DNS never goes through it." },
+	{ .name = "plugins",
+	  .type = SETTING_STRING,
+	  .form = &form_folder,
+	  AT(plugins),
+	  .help = "The folder of providers that are not built in: each of its files NAME.so is "
+		  "loaded. They run with all rights of dns01, so the folder and the files must "
+		  "be root's, or the user's own, and writable by nobody else. Left out: none. "
+		  "Only the main file may have it." },
 	{ .name = "parallel",
 	  .type = SETTING_INT,
 	  .fallback = "4",

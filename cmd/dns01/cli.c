@@ -89,9 +89,15 @@ static enum err_code set_duration(int64_t *to_ms, const char *option, const char
 
 static enum err_code set_provider(struct conf *conf, const struct options *options, struct err *err)
 {
-	const struct provider *type = provider_find(options->provider);
+	const struct provider *type;
 	struct conf_provider *provider;
 
+	if (options->plugins && plugins_load(options->plugins, err) != ERR_NONE) {
+		return err->code;
+	}
+	type = provider_find(options->provider);
+
+	set_text(&conf->plugins, options->plugins);
 	if (!type) {
 		return err_set(err, ERR_USAGE, "",
 			       "there is no provider type \"%s\"; `dns01 providers` lists them",
@@ -307,6 +313,18 @@ static enum err_code check_lone_flags(const struct options *options, struct err 
 	return ERR_NONE;
 }
 
+/* Providers that are not built in are known before the file that uses them is read. */
+enum err_code cli_load_conf(const char *path, struct conf **out, struct err *err)
+{
+	char *plugins = conf_peek(path, "plugins");
+	/* One that is not a whole path is refused below, with line and item. */
+	bool whole = plugins && plugins[0] == '/';
+	enum err_code code = whole ? plugins_load(plugins, err) : ERR_NONE;
+
+	free(plugins);
+	return code == ERR_NONE ? conf_load(path, provider_rows, out, err) : code;
+}
+
 enum err_code cli_conf(const struct options *options, struct conf **out, struct err *err)
 {
 	const char *flag = flag_beside_file(options);
@@ -338,7 +356,7 @@ enum err_code cli_conf(const struct options *options, struct conf **out, struct 
 		free(path);
 		return ERR_CONFIG;
 	}
-	code = conf_load(path, provider_rows, out, err);
+	code = cli_load_conf(path, out, err);
 	free(path);
 	if (code != ERR_NONE) {
 		return code;

@@ -10,6 +10,7 @@
 
 #include "dns01/issue.h"
 #include "dns01/json.h"
+#include "dns01/plugin.h"
 
 #define ANY_NUMBER INT_MAX
 
@@ -89,7 +90,9 @@ enum option_id {
 	OPT_FOR,
 	OPT_FROM,
 	OPT_INTO,
-	OPT_DRY_RUN
+	OPT_DRY_RUN,
+	OPT_PLUGINS,
+	OPT_FORMAT
 };
 
 struct options {
@@ -107,6 +110,7 @@ struct options {
 	bool by_key, replace, force;
 	const char *expires, *as, *for_name;
 	const char *from, *into;
+	const char *plugins, *format;
 	bool dry_run;
 	char **names; /* what follows the options */
 	int name_count;
@@ -124,6 +128,7 @@ enum option_group {
 	OPTIONS_IMPORT = 512,
 	OPTIONS_REVOKE = 1024,
 	OPTIONS_FORCE = 2048,
+	OPTIONS_PROVIDERS = 1 << 16,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 
@@ -146,6 +151,8 @@ enum err_code cli_canonical_client(struct conf_client *client, struct err *err) 
 void cli_state(struct conf *conf, const struct options *options);
 /* Where the configuration file is looked for; gives. */
 char *cli_conf_path(const struct options *options);
+/* conf_load, with the plug-ins that the file names. */
+enum err_code cli_load_conf(const char *path, struct conf **out, struct err *err) MUST_CHECK;
 
 /* The certificate of the configuration whose lineage that is: its own, or with a key type behind
  * ("example-rsa2048"). NULL: none. */

@@ -41,7 +41,7 @@ static enum err_code load(const struct options *options, struct conf **conf, str
 		}
 	}
 	path = file ? xstrdup(file) : cli_conf_path(options);
-	code = conf_load(path, provider_rows, conf, err);
+	code = cli_load_conf(path, conf, err);
 	free(path);
 	return code;
 }

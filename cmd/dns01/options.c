@@ -52,6 +52,10 @@ static const struct option_row rows[] = {
 	  "how long the token lives (default: ever)" },
 	{ OPT_AS, "as", "KIND", OPTIONS_TOKEN, "api (default), httpreq, acmedns or tsig" },
 	{ OPT_FOR, "for", "NAME", OPTIONS_TOKEN, "with --as acmedns: the name that it is for" },
+	{ OPT_PLUGINS, "plugins", "FOLDER", OPTIONS_DNS | OPTIONS_PROVIDERS,
+	  "folder of providers that are not built in" },
+	{ OPT_FORMAT, "format", "KIND", OPTIONS_PROVIDERS,
+	  "text (default), markdown (a table) or mdoc (dns01-providers(7))" },
 	{ OPT_VIEW, "view", "VIEW", OPTIONS_VIEW, "view of a split horizon" },
 	{ OPT_FROM, "from", "FOLDER", OPTIONS_IMPORT,
 	  "where the other client keeps its files (default: its usual place)" },
@@ -120,6 +124,7 @@ static const char **text_of(struct options *options, int id)
 		{ OPT_PROFILE, &options->profile }, { OPT_EXPIRES, &options->expires },
 		{ OPT_CERT, &options->cert },       { OPT_REASON, &options->reason },
 		{ OPT_EAB_ALG, &options->eab_alg }, { OPT_KEY_FILE, &options->key_file },
+		{ OPT_PLUGINS, &options->plugins }, { OPT_FORMAT, &options->format },
 		{ OPT_AS, &options->as },           { OPT_FOR, &options->for_name },
 		{ OPT_FROM, &options->from },       { OPT_INTO, &options->into },
 	};

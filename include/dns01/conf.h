@@ -141,6 +141,7 @@ struct conf {
 	char *state; /* folder; NULL: not given, the program's place for it */
 	struct strlist include;
 	struct strlist resolvers; /* for zones that name none */
+	char *plugins; /* folder of providers that are not built in; NULL: there are none */
 	char *proxy;
 	int64_t parallel; /* certificates that are ordered at once */
 	struct conf_notify notify;
@@ -174,6 +175,9 @@ enum err_code conf_load(const char *path, conf_provider_rows *rows, struct conf 
 /* The same from text already read (`config check -`). */
 enum err_code conf_parse(const char *text, const char *source, conf_provider_rows *rows,
 			 struct conf **out, struct err *err) MUST_CHECK;
+/* The text of one setting of the file itself, which must be known before the rest can be read.
+ * Gives; NULL: it is not there, or the file is wrong (then conf_load says how). */
+char *conf_peek(const char *path, const char *setting);
 struct conf *conf_new(void); /* defaults only */
 /* Each gives a new last item with its defaults, borrowed until the next add. */
 struct conf_account *conf_add_account(struct conf *conf, const char *name);
@@ -193,6 +197,9 @@ char *conf_dump(const struct conf *conf, conf_provider_rows *rows);
 char *conf_dump_brief(const struct conf *conf, conf_provider_rows *rows);
 /* dns01.conf(5) in mdoc; gives. */
 char *conf_manual(void);
+/* The same for other tables: running text, and what the settings of rows are. */
+void conf_manual_text(struct buf *out, const char *text);
+void conf_manual_rows(struct buf *out, const struct setting *rows, size_t count);
 
 /* Where an export of a lineage goes: its path, with -TYPE in it for a further key of the
  * certificate (key_type NULL: the first one). Gives. */

@@ -48,7 +48,9 @@ def _systemd(bed, name):
 def test_files_are_put_below_destdir_with_their_modes(bed):
     files = _install(bed, "/usr", bed.path("package/.")[:-2])
     expected = {"bin/dns01", "share/man/man1/dns01.1",
-                "share/man/man5/dns01.conf.5", "lib/sysusers.d/dns01.conf",
+                "share/man/man5/dns01.conf.5", "share/man/man7/dns01-providers.7",
+                "include/dns01/provider.h", "include/dns01/rest.h",
+                "share/doc/dns01/providers.md", "lib/sysusers.d/dns01.conf",
                 "lib/tmpfiles.d/dns01.conf"}
     expected |= {f"lib/systemd/system/{unit}" for unit in UNITS}
     expected |= {f"share/doc/dns01/examples/{name}" for name in os.listdir(
@@ -93,6 +95,7 @@ def test_manuals_render_without_a_warning(bed):
     _install(bed, prefix)
     for path, words in (
             ("man1/dns01.1", ("EXIT STATUS", "ENVIRONMENT", "EXAMPLES")),
+            ("man7/dns01-providers.7", ("RFC2136", "CLOUDFLARE", "PLUG-INS")),
             ("man5/dns01.conf.5", ("SETTINGS OF THE MAIN FILE", "ZONES",
                                    "CERTIFICATES", "FILES"))):
         page = f"{prefix}/share/man/{path}"

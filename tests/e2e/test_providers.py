@@ -22,6 +22,7 @@ class Row:
     options: dict = field(default_factory=dict)
     # Another writer's value, made between our read and our write, survives.
     swaps: bool = True
+    settings: dict = field(default_factory=dict)  # of the configuration
 
 
 ROWS = {
@@ -41,8 +42,8 @@ class Host:
         self.state = bed.state(state)
         self.conf = write_config(
             bed, f"{state}.conf", state=self.state, providers=[self.peer.provider(**provider)],
-            zones=[zone(DOMAIN, "vendor", zone=DOMAIN, watch="provider",
-                        alias="off")])
+            zones=[zone(DOMAIN, "vendor", zone=DOMAIN, watch="provider", alias="off")],
+            **row.settings)
 
     def hook(self, verb, *pairs, env=None):
         """All the values in one call; each pair is (domain, value)."""

@@ -178,6 +178,13 @@ def test_issue_as_the_readme_has_it_then_its_lineage_then_its_configuration(
                "nothing is left")
 
 
+def test_the_table_of_providers_is_that_of_the_program(bed):
+    table = bed.dns01("providers", "--format", "markdown").assert_ok().out
+    with open(os.path.join(TOP, "README.md"), encoding="utf-8") as file:
+        assert f"\n{table}\n" in file.read(), (
+            "README.md: put in what `dns01 providers --format markdown` prints")
+
+
 def test_commands_for_a_bad_day(bed):
     """status and sweep, as the last part of "Get a certificate" has them."""
     place = Place(bed)

@@ -15,7 +15,7 @@ COLUMNS_MAX = 100
 LAYERS = (
     ("base", "world.h", "setting", "idn"),
     ("json", "xml", "crypto", "conf", "dns", "http", "world"),
-    ("store", "acme", "provider", "rest", "remote", "providers"),
+    ("store", "acme", "provider", "rest", "remote", "plugin", "providers"),
     ("challenge",),
     ("issue", "broker"),
     ("import",),
