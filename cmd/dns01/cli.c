@@ -473,6 +473,15 @@ bool cli_open(struct cli *cli, unsigned groups, int argc, char **argv)
 	return true;
 }
 
+enum err_code cli_refresh(struct cli *cli, struct err *err)
+{
+	journal_close(cli->journal);
+	cli->journal = NULL;
+	dns_client_free(cli->dns);
+	cli->dns = dns_client_new(cli->world);
+	return journal_open(cli->world, cli->conf->state, &cli->journal, err);
+}
+
 bool cli_open_renewals(struct cli *cli)
 {
 	struct err err;

@@ -35,6 +35,7 @@ int verb_probe(int argc, char **argv);
 int verb_retract(int argc, char **argv);
 int verb_sweep(int argc, char **argv);
 int verb_account(int argc, char **argv);
+int verb_renew(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_providers(int argc, char **argv);
 int verb_config(int argc, char **argv);
@@ -92,7 +93,10 @@ enum option_id {
 	OPT_INTO,
 	OPT_DRY_RUN,
 	OPT_PLUGINS,
-	OPT_FORMAT
+	OPT_FORMAT,
+	OPT_STAGING,
+	OPT_PLAN,
+	OPT_LOOP
 };
 
 struct options {
@@ -112,6 +116,8 @@ struct options {
 	const char *from, *into;
 	const char *plugins, *format;
 	bool dry_run;
+	const char *staging;
+	bool plan, loop;
 	char **names; /* what follows the options */
 	int name_count;
 };
@@ -129,6 +135,7 @@ enum option_group {
 	OPTIONS_REVOKE = 1024,
 	OPTIONS_FORCE = 2048,
 	OPTIONS_PROVIDERS = 1 << 16,
+	OPTIONS_RENEW = 4096,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 
@@ -178,6 +185,9 @@ struct cli {
 /* Options, configuration, state folder, world, DNS client, journal. On failure the error is
  * printed, and cli_close(cli) is still to be called. False: return cli_close(cli). */
 bool cli_open(struct cli *cli, unsigned groups, int argc, char **argv);
+/* DNS client and journal anew, for who stays long: what is remembered of the DNS grows old, and
+ * the records of a run that ended are held no more. */
+enum err_code cli_refresh(struct cli *cli, struct err *err) MUST_CHECK;
 /* For the verbs that issue or renew; as cli_open. */
 bool cli_open_renewals(struct cli *cli);
 int cli_close(struct cli *cli);
@@ -216,5 +226,8 @@ struct json *deploying_json(const struct deploying *deploying, const char *linea
 const struct err *deploying_failure(const struct deploying *deploying, const char *lineage);
 char *deploying_output(const struct deploying *deploying, const char *lineage); /* gives */
 void deploying_free(struct deploying *deploying);
+/* Only what people see, of a deployment that a fleet does: deploying_event is its listener. */
+struct deploying *deploying_listen(struct cli *cli);
+void deploying_event(void *deploying, const struct deploy_event *event);
 
 #endif

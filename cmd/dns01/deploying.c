@@ -56,7 +56,7 @@ static void print_end(const struct deploying *deploying, const struct deploy_eve
 	}
 }
 
-static void on_event(void *arg, const struct deploy_event *event)
+void deploying_event(void *arg, const struct deploy_event *event)
 {
 	struct deploying *deploying = arg;
 	struct deploying_step *step;
@@ -152,11 +152,18 @@ static void on_deployed(void *arg, const struct err *err)
 	notify_finish(deploying->notify, on_told, deploying);
 }
 
-struct deploying *deploying_new(struct cli *cli)
+struct deploying *deploying_listen(struct cli *cli)
 {
 	struct deploying *deploying = xcalloc(1, sizeof(*deploying));
 
 	deploying->cli = cli;
+	return deploying;
+}
+
+struct deploying *deploying_new(struct cli *cli)
+{
+	struct deploying *deploying = deploying_listen(cli);
+
 	deploying->notify = notify_new(&(struct notify_args){
 		.world = cli->world,
 		.conf = cli->conf,
@@ -167,7 +174,7 @@ struct deploying *deploying_new(struct cli *cli)
 		.conf = cli->conf,
 		.renewals = cli->renewals,
 		.notify = deploying->notify,
-		.event = on_event,
+		.event = deploying_event,
 		.event_arg = deploying,
 	});
 	return deploying;

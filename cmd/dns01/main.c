@@ -16,6 +16,14 @@ const struct verb verbs[] = {
 	  .help = "Due is what was not yet done with the certificate that is there now. Given\n"
 		  "LINEAGEs, all of theirs is done again.",
 	  .run = verb_deploy },
+	{ .name = "renew",
+	  .arguments = "[NAMES...]",
+	  .most = ANY_NUMBER,
+	  .summary = "issue what is due, missing or changed in the configuration; for a timer",
+	  .help = "NAMES are certificates of the configuration, or lineages; without them: all.\n"
+		  "Prints nothing when nothing is due. What fails is tried again by later runs,\n"
+		  "after a while that grows.",
+	  .run = verb_renew },
 	{ .name = "probe",
 	  .arguments = "NAME",
 	  .least = 1,

@@ -62,6 +62,15 @@ static const struct option_row rows[] = {
 	{ OPT_INTO, "into", "FILE", OPTIONS_IMPORT,
 	  "configuration file to write (default: conf.d/imported-CLIENT.conf)" },
 	{ OPT_DRY_RUN, "dry-run", NULL, OPTIONS_IMPORT, "say everything, write nothing" },
+	{ OPT_PLAN, "plan", NULL, OPTIONS_RENEW, "show what is due, when and why, and do nothing" },
+	{ OPT_DRY_RUN, "dry-run", NULL, OPTIONS_RENEW,
+	  "order all of them at the CA's staging directory, and keep nothing" },
+	{ OPT_STAGING, "staging", "URL", OPTIONS_RENEW,
+	  "with --dry-run: that directory, where it is not known" },
+	{ OPT_FORCE, "force", NULL, OPTIONS_RENEW,
+	  "renew all of them, due or not, paused or failed before" },
+	{ OPT_LOOP, "loop", NULL, OPTIONS_RENEW,
+	  "stay and renew whenever something is due; SIGHUP reads the configuration again" },
 	{ OPT_CA, "ca", "URL", OPTIONS_IMPORT,
 	  "directory URL of the CA, where the client keeps none (lego 4)" },
 	{ OPT_CA_ROOT, "ca-root", "FILE", OPTIONS_IMPORT,
@@ -127,6 +136,7 @@ static const char **text_of(struct options *options, int id)
 		{ OPT_PLUGINS, &options->plugins }, { OPT_FORMAT, &options->format },
 		{ OPT_AS, &options->as },           { OPT_FOR, &options->for_name },
 		{ OPT_FROM, &options->from },       { OPT_INTO, &options->into },
+		{ OPT_STAGING, &options->staging },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -153,6 +163,12 @@ static void take_option(struct options *options, int id, const char *value)
 		strlist_add(&options->server, value);
 	} else if (id == OPT_AGREE_TOS) {
 		options->agree_tos = true;
+	} else if (id == OPT_PLAN) {
+		options->plan = true;
+	} else if (id == OPT_FORCE) {
+		options->force = true;
+	} else if (id == OPT_LOOP) {
+		options->loop = true;
 	} else if (id == OPT_DRY_RUN) {
 		options->dry_run = true;
 	} else if (id == OPT_JSON) {
@@ -161,8 +177,6 @@ static void take_option(struct options *options, int id, const char *value)
 		options->by_key = true;
 	} else if (id == OPT_REPLACE) {
 		options->replace = true;
-	} else if (id == OPT_FORCE) {
-		options->force = true;
 	} else if (id == 'q') {
 		options->quiet = true;
 	} else if (id == 'v') {

@@ -343,4 +343,64 @@ void deploy_start(struct deploy *deploy, deploy_done *done, void *arg);
 void deploy_stop(struct deploy *deploy);
 void deploy_free(struct deploy *deploy); /* NULL is fine */
 
+/* ---- fleet: one run over all configured lineages -------------------------------------- */
+
+/* At the CA's staging directory, which public CAs keep for rehearsals; NULL: none is known. */
+const char *staging_of(const char *directory);
+
+struct fleet_event { /* a lineage is begun, or has ended; all borrowed */
+	const struct roster_item *item;
+	bool ended;
+	/* when it has ended */
+	const struct err *err;             /* NULL: it is issued */
+	bool untried;                      /* its CA had given no answer just before */
+	const struct issue_result *result; /* NULL: it was not begun */
+	int64_t elapsed_us;
+};
+typedef void fleet_event_fn(void *arg, const struct fleet_event *event);
+
+struct fleet_args {
+	struct world *world;
+	const struct conf *conf; /* kept, as all of these */
+	struct journal *journal;
+	struct dns_client *dns;
+	struct renewals *renewals;
+	const char *self;           /* as struct issue_args */
+	const struct strlist *only; /* as struct roster_args, as these two */
+	bool force;
+	int64_t wake_s;
+	/* Every one of them is ordered at its CA's staging directory, or at this one: nothing is
+	 * stored, remembered or deployed. */
+	bool rehearse;
+	const char *staging;
+	fleet_event_fn *event;         /* may be NULL */
+	deploy_event_fn *deploy_event; /* may be NULL */
+	void *event_arg;               /* of both */
+};
+
+struct fleet_result {
+	size_t issued, failed;
+	size_t postponed;        /* due, but the account's limit of orders is used up */
+	int64_t next_at_s;       /* Unix time: the next run has something to do then */
+	struct err deploy_error; /* the first failure of the deployment; ERR_NONE: none */
+};
+
+/*
+ * One run: asks the CAs for the windows of those whose time it is, orders what is due, the most
+ * urgent first, `parallel` at a time and within each account's limit, goes on past failures, and
+ * deploys what is new or was left. ERR_BUSY: another run is at work.
+ */
+struct fleet;
+enum err_code fleet_new(const struct fleet_args *args, struct fleet **out,
+			struct err *err) MUST_CHECK;
+const struct roster *fleet_roster(const struct fleet *fleet); /* borrowed */
+/* err: the run itself failed, or was stopped (ERR_CANCELED); failures of lineages are events.
+ * Once, and not from inside. */
+typedef void fleet_done(void *arg, const struct err *err, const struct fleet_result *result);
+void fleet_start(struct fleet *fleet, fleet_done *done, void *arg);
+/* What is running retracts its records and ends; nothing more is begun. */
+void fleet_stop(struct fleet *fleet);
+/* After done, or instead of fleet_start; for the simulator's kill at any time. NULL is fine. */
+void fleet_free(struct fleet *fleet);
+
 #endif

@@ -8,8 +8,8 @@ import stat
 from testbed import MissingTool, namespace
 from testbed.bed import TOP
 
-UNITS = ("dns01-sweep.service", "dns01-sweep.timer", "dns01.service",
-         "dns01.socket")
+UNITS = ("dns01-renew.service", "dns01-renew.timer", "dns01-sweep.service", "dns01-sweep.timer",
+         "dns01.service", "dns01.socket")
 
 
 def _install(bed, prefix, destdir=""):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import ssl
+import time
 import urllib.request
 
 from .pki import OwnCa
@@ -93,18 +94,33 @@ class Pebble:
     def stop(self):
         self.process.stop()
 
-    def get(self, url):
-        """An HTTPS GET, trusting only the bed's CA; returns the octets."""
+    def get(self, url, data=None):
+        """An HTTPS GET, or a POST of data, trusting only the bed's CA;
+        returns the octets."""
         context = ssl.create_default_context(cafile=self.ca.root)
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),
             urllib.request.HTTPSHandler(context=context))
-        with opener.open(url, timeout=5) as reply:
+        with opener.open(url, data=data, timeout=5) as reply:
             return reply.read()
 
     def manage(self, path):
         """A GET on the management port, e.g. /cert-status-by-serial/XX."""
         return self.get(f"https://127.0.0.1:{self.management_port}{path}")
+
+    def set_window(self, certificate, start_s, end_s, explanation=None):
+        """What Pebble answers when asked when to renew (RFC 9773): from now
+        on, in seconds; certificate is a file."""
+        now = time.time()
+        answer = {"suggestedWindow": {
+            name: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + offset))
+            for name, offset in (("start", start_s), ("end", end_s))}}
+        if explanation:
+            answer["explanationURL"] = explanation
+        with open(certificate, encoding="ascii") as file:
+            pem = file.read()
+        self.get(f"https://127.0.0.1:{self.management_port}/set-renewal-info/",
+                 json.dumps({"Certificate": pem, "ARIResponse": json.dumps(answer)}).encode())
 
     def issuing_root(self, number=0):
         """The path of the root certificate that issued chains lead to."""
