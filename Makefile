@@ -62,8 +62,7 @@ SIM_ARCHIVE := $(OUT)/libsim.a
 
 # ---- how it is compiled --------------------------------------------------------
 
-LIBRARIES := ldns openssl libcurl libconfig libevent_core libevent_extra libevent_openssl jansson sqlite3 libidn2 \
-	expat
+LIBRARIES := ldns openssl libcurl libconfig libevent_core jansson sqlite3 libidn2 expat
 LIBRARIES_FOUND := $(shell $(PKG_CONFIG) --exists $(LIBRARIES) 2>/dev/null && echo yes)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla \

@@ -1,4 +1,5 @@
-/* TLS of our listeners: certificate, key, and whose clients' certificates are believed. */
+/* TLS of our listeners: certificate, key, whose clients' certificates are believed, and the
+ * connections. */
 #include "internal.h"
 
 #include <openssl/err.h>
@@ -8,6 +9,11 @@
 struct tls_server {
 	SSL_CTX *ctx;
 	char *chain_file, *key_file, *client_ca_file;
+};
+
+struct tls_conn {
+	SSL *ssl;
+	bool broken; /* nothing may be sent any more */
 };
 
 static enum err_code load_ctx(struct tls_server *server, SSL_CTX *ctx, struct err *err)
@@ -51,7 +57,8 @@ enum err_code tls_server_reload(struct tls_server *server, struct err *err)
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	/* Thousands wait on open connections: their buffers are given back meanwhile. */
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"dns01", 5);
 	code = load_ctx(server, ctx, err);
@@ -94,15 +101,66 @@ void tls_server_free(struct tls_server *server)
 	}
 }
 
-struct ssl_st *tls_server_accept(struct tls_server *server)
-{
-	SSL *ssl = SSL_new(server->ctx);
+/* ---- connections ---------------------------------------------------------------- */
 
-	if (!ssl) {
-		log_error("out of memory");
-		abort();
+struct tls_conn *tls_conn_new(struct tls_server *server, int fd)
+{
+	struct tls_conn *conn = xcalloc(1, sizeof(*conn));
+
+	conn->ssl = SSL_new(server->ctx);
+	openssl_must(conn->ssl && SSL_set_fd(conn->ssl, fd) == 1, "begin TLS");
+	SSL_set_accept_state(conn->ssl);
+	return conn;
+}
+
+void tls_conn_free(struct tls_conn *conn)
+{
+	if (conn) {
+		SSL_free(conn->ssl);
+		free(conn);
 	}
-	return ssl;
+}
+
+static ssize_t outcome(struct tls_conn *conn, int done, enum tls_want *want)
+{
+	int error = done > 0 ? SSL_ERROR_NONE : SSL_get_error(conn->ssl, done);
+
+	/* Else a later call would take what is left in the queue for its own failure. */
+	ERR_clear_error();
+	switch (error) {
+	case SSL_ERROR_NONE:
+		return done;
+	case SSL_ERROR_WANT_READ:
+		*want = TLS_WANT_READ;
+		return TLS_WAIT;
+	case SSL_ERROR_WANT_WRITE:
+		*want = TLS_WANT_WRITE;
+		return TLS_WAIT;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	default:
+		conn->broken = true;
+		return -1;
+	}
+}
+
+ssize_t tls_conn_read(struct tls_conn *conn, void *data, size_t len, enum tls_want *want)
+{
+	return outcome(conn, SSL_read(conn->ssl, data, (int)(len < INT_MAX ? len : INT_MAX)), want);
+}
+
+ssize_t tls_conn_write(struct tls_conn *conn, const void *data, size_t len, enum tls_want *want)
+{
+	return outcome(conn, SSL_write(conn->ssl, data, (int)(len < INT_MAX ? len : INT_MAX)),
+		       want);
+}
+
+void tls_conn_shut(struct tls_conn *conn)
+{
+	if (!conn->broken && SSL_is_init_finished(conn->ssl)) {
+		SSL_shutdown(conn->ssl);
+		ERR_clear_error();
+	}
 }
 
 static void add_names(X509 *cert, struct strlist *names)
@@ -132,12 +190,12 @@ static void add_names(X509 *cert, struct strlist *names)
 	GENERAL_NAMES_free(found);
 }
 
-bool tls_peer(struct ssl_st *ssl, struct strlist *names, char id[33])
+bool tls_conn_peer(const struct tls_conn *conn, struct strlist *names, char id[33])
 {
-	X509 *cert = ssl ? SSL_get_peer_certificate(ssl) : NULL;
+	X509 *cert = SSL_get_peer_certificate(conn->ssl);
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
-	bool verified = cert && SSL_get_verify_result(ssl) == X509_V_OK &&
+	bool verified = cert && SSL_get_verify_result(conn->ssl) == X509_V_OK &&
 			X509_digest(cert, EVP_sha256(), digest, &len) == 1;
 
 	if (verified) {

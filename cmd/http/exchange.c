@@ -6,14 +6,12 @@
  */
 #include "server.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
-#include <event2/keyvalq_struct.h>
+#include <sys/socket.h>
 
 #include "dns01/crypto.h"
 
-#define HEADERS_MAX 64
 #define UNSENT_MAX (256 * 1024) /* octets of a stream that its reader does not take */
+#define KEPT_MAX (64 * 1024)    /* of the buffer in which answers are made */
 
 /* ---- who ------------------------------------------------------------------------ */
 
@@ -29,7 +27,6 @@ static struct conn_peer *find_peer(const struct conn *conn)
 {
 	struct conn_peer *found = xcalloc(1, sizeof(*found));
 	struct peer *peer = &found->peer;
-	int fd = (int)bufferevent_getfd(conn->bufferevent);
 	struct ucred who;
 	socklen_t len = sizeof(who);
 	union {
@@ -38,18 +35,17 @@ static struct conn_peer *find_peer(const struct conn *conn)
 	} at = { .sa = { .sa_family = AF_UNSPEC } };
 	socklen_t at_len = sizeof(at);
 
-	if (getpeername(fd, &at.sa, &at_len) == 0 && at.sa.sa_family != AF_UNIX) {
+	if (getpeername(conn->fd, &at.sa, &at_len) == 0 && at.sa.sa_family != AF_UNIX) {
 		peer->addr.len = at_len < sizeof(peer->addr.u) ? at_len : sizeof(peer->addr.u);
 		memcpy(&peer->addr.u, &at, peer->addr.len);
 		addr_unmap(&peer->addr);
 	} else if (at.sa.sa_family == AF_UNIX &&
-		   getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0) {
+		   getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0) {
 		peer->is_unix = true;
 		peer->uid = who.uid;
 		peer->gid = who.gid;
 	}
-	if (conn->server->args.tls && tls_peer(bufferevent_openssl_get_ssl(conn->bufferevent),
-					       &found->names, found->cert_id)) {
+	if (conn->tls && tls_conn_peer(conn->tls, &found->names, found->cert_id)) {
 		peer->cert_names = &found->names;
 		peer->cert_id = found->cert_id;
 	}
@@ -58,145 +54,40 @@ static struct conn_peer *find_peer(const struct conn *conn)
 
 /* ---- a request ------------------------------------------------------------------- */
 
-static const char *method_of(const struct evhttp_request *request)
+void exchange_begin(struct conn *conn, const char *body, size_t body_len)
 {
-	switch (evhttp_request_get_command(request)) {
-	case EVHTTP_REQ_GET:
-		return "GET";
-	case EVHTTP_REQ_POST:
-		return "POST";
-	case EVHTTP_REQ_PUT:
-		return "PUT";
-	case EVHTTP_REQ_DELETE:
-		return "DELETE";
-	case EVHTTP_REQ_HEAD:
-		return "HEAD";
-	default:
-		return "?";
-	}
-}
+	struct http_server *server = conn->server;
+	const struct http_head *head = &conn->incoming->head;
+	const char *text = conn->in.data;
+	struct http_header headers[HEAD_FIELDS_MAX];
+	struct world_exchange *exchange = xcalloc(1, sizeof(*exchange));
+	struct http_incoming incoming = {
+		.method = text + head->method,
+		.path = text + head->path,
+		.query = text + head->query,
+		.headers = headers,
+		.header_count = head->field_count,
+		.body = body,
+		.body_len = body_len,
+	};
 
-/* Gives; NULL: it cannot be decoded, or has a NUL in it. */
-static char *decoded_path(const struct evhttp_request *request)
-{
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-	const char *raw = uri ? evhttp_uri_get_path(uri) : NULL;
-	size_t len = 0;
-	char *path = raw ? evhttp_uridecode(raw, 0, &len) : NULL;
-
-	if (path && strlen(path) != len) {
-		free(path);
-		path = NULL;
-	}
-	return path;
-}
-
-static void lower(char *text)
-{
-	for (; *text; text++) {
-		if (*text >= 'A' && *text <= 'Z') {
-			*text = (char)(*text - 'A' + 'a');
-		}
-	}
-}
-
-/* evhttp keeps the names as they came; they are ours to change. */
-static size_t read_headers(struct evhttp_request *request, struct http_header out[HEADERS_MAX])
-{
-	struct evkeyval *header;
-	size_t count = 0;
-
-	TAILQ_FOREACH(header, evhttp_request_get_input_headers(request), next)
-	{
-		lower(header->key);
-		if (count < HEADERS_MAX) {
-			out[count++] = (struct http_header){ header->key, header->value };
-		}
-	}
-	return count;
-}
-
-static const char *whole_body(struct evhttp_request *request, size_t *len)
-{
-	struct evbuffer *input = evhttp_request_get_input_buffer(request);
-	const char *body;
-
-	*len = evbuffer_get_length(input);
-	evbuffer_add(input, "", 1); /* the NUL */
-	body = (const char *)evbuffer_pullup(input, -1);
-	return body ? body : "";
-}
-
-void http_exchange_begin(struct evhttp_request *request, void *arg)
-{
-	struct http_server *server = arg;
-	struct conn *conn = http_server_conn(server, request);
-	struct http_header headers[HEADERS_MAX];
-	struct http_incoming incoming;
-	struct world_exchange *exchange;
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
-	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
-	char *path = decoded_path(request);
-
-	if (!path || !conn) {
-		free(path);
-		evhttp_send_error(request, HTTP_BADREQUEST, NULL);
-		return;
+	for (size_t i = 0; i < head->field_count; i++) {
+		headers[i] = (struct http_header){ text + head->field[i].name,
+						   text + head->field[i].value };
 	}
 	conn->peer = conn->peer ? conn->peer : find_peer(conn);
-	exchange = xcalloc(1, sizeof(*exchange));
+	conn->keep_open = head->keep_open;
+	conn->old = head->old;
+	conn->is_head = strcmp(incoming.method, "HEAD") == 0;
+	conn->exchange = exchange;
 	exchange->server = server;
 	exchange->conn = conn;
-	exchange->request = request;
-	conn->exchange = exchange;
 	server->exchange_count++;
-	conn_wait_for_answer(conn);
-	incoming = (struct http_incoming){
-		.method = method_of(request),
-		.path = path,
-		.query = query ? query : "",
-		.headers = headers,
-		.header_count = read_headers(request, headers),
-		.peer = &conn->peer->peer,
-	};
-	incoming.body = whole_body(request, &incoming.body_len);
+	incoming.peer = &conn->peer->peer;
 	server->args.serve(server->args.arg, exchange, &incoming);
-	free(path);
 }
 
-/* ---- the answer ------------------------------------------------------------------- */
-
-static void exchange_free(struct world_exchange *exchange)
-{
-	exchange->server->exchange_count--;
-	if (!exchange->conn) {
-		conn_peer_free(exchange->peer);
-	}
-	free(exchange);
-}
-
-/* The client has left: nothing can be sent. True: it is freed. */
-static bool end_if_gone(struct world_exchange *exchange)
-{
-	if (exchange->conn) {
-		return false;
-	}
-	evhttp_request_free(exchange->request);
-	exchange_free(exchange);
-	return true;
-}
-
-static void add_headers(struct world_exchange *exchange, const struct http_answer_out *answer)
-{
-	struct evkeyvalq *out = evhttp_request_get_output_headers(exchange->request);
-
-	for (size_t i = 0; i < answer->header_count; i++) {
-		evhttp_add_header(out, answer->headers[i].name, answer->headers[i].value);
-	}
-	if (!exchange->server->bound) {
-		evhttp_add_header(out, "Connection", "close");
-	}
-}
+/* ---- the answer's head ------------------------------------------------------------- */
 
 /* Reasons are for people who read traces; the number counts. */
 static const char *reason_of(int status)
@@ -215,11 +106,15 @@ static const char *reason_of(int status)
 		{ 404, "Not Found" },
 		{ 405, "Method Not Allowed" },
 		{ 409, "Conflict" },
+		{ 413, "Content Too Large" },
 		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
 		{ 502, "Bad Gateway" },
 		{ 503, "Service Unavailable" },
 		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
@@ -230,75 +125,159 @@ static const char *reason_of(int status)
 	return "Answer";
 }
 
+/* RFC 9110 s.5.6.7; the same for all answers of a second. */
+static const char *date_now(struct http_server *server)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (server->date_s != now && gmtime_r(&now, &tm)) {
+		strftime(server->date, sizeof(server->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		server->date_s = now;
+	}
+	return server->date;
+}
+
+static void add_field(struct buf *out, const char *name, const char *value)
+{
+	buf_add_str(out, name);
+	buf_add(out, ": ", 2);
+	buf_add_str(out, value);
+	buf_add(out, "\r\n", 2);
+}
+
+/* Without the line that ends it. */
+static void begin_head(struct conn *conn, int status)
+{
+	struct buf *out = &conn->server->answer;
+
+	if (out->cap > KEPT_MAX) {
+		buf_clear(out);
+	}
+	out->len = 0;
+	buf_addf(out, "HTTP/1.1 %d ", status);
+	buf_add_str(out, reason_of(status));
+	buf_add(out, "\r\n", 2);
+	add_field(out, "Date", date_now(conn->server));
+	if (!conn->keep_open || conn->server->fd < 0) {
+		add_field(out, "Connection", "close");
+	} else if (conn->old) {
+		add_field(out, "Connection", "keep-alive");
+	}
+}
+
+static void add_fields(struct conn *conn, const struct http_answer_out *answer)
+{
+	for (size_t i = 0; i < answer->header_count; i++) {
+		add_field(&conn->server->answer, answer->headers[i].name, answer->headers[i].value);
+	}
+}
+
+static void send_with_length(struct conn *conn, const void *body, size_t len)
+{
+	struct buf *out = &conn->server->answer;
+
+	buf_addf(out, "Content-Length: %zu\r\n\r\n", len);
+	if (!conn->is_head && len <= KEPT_MAX) {
+		buf_add(out, body, len);
+	}
+	conn_send(conn, out->data, out->len);
+	if (!conn->is_head && len > KEPT_MAX) {
+		conn_send(conn, body, len);
+	}
+}
+
+void conn_refuse(struct conn *conn, int status)
+{
+	conn->keep_open = conn->old = conn->is_head = false;
+	begin_head(conn, status);
+	send_with_length(conn, "", 0);
+	conn_answered(conn);
+}
+
+void conn_tell_to_continue(struct conn *conn)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	conn_send(conn, text, sizeof(text) - 1);
+}
+
+/* ---- the answer ------------------------------------------------------------------- */
+
+static void exchange_free(struct world_exchange *exchange)
+{
+	exchange->server->exchange_count--;
+	if (!exchange->conn) {
+		conn_peer_free(exchange->peer);
+	}
+	free(exchange);
+}
+
 void http_exchange_reply(struct world_exchange *exchange, const struct http_answer_out *answer)
 {
-	struct evhttp_request *request = exchange->request;
 	struct conn *conn = exchange->conn;
-	struct evbuffer *body = NULL;
-	char length[24];
 
-	if (end_if_gone(exchange)) {
-		return;
-	}
-	add_headers(exchange, answer);
-	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
-		snprintf(length, sizeof(length), "%zu", answer->body_len);
-		evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length",
-				  length);
-	} else if (answer->body_len > 0) {
-		body = evbuffer_new();
-		if (!body || evbuffer_add(body, answer->body, answer->body_len) != 0) {
-			log_error("out of memory");
-			abort();
-		}
-	}
 	exchange_free(exchange);
-	conn_wait_for_request(conn);
-	evhttp_send_reply(request, answer->status, reason_of(answer->status), body);
-	if (body) {
-		evbuffer_free(body);
+	if (!conn) {
+		return; /* the client has left */
 	}
+	begin_head(conn, answer->status);
+	add_fields(conn, answer);
+	send_with_length(conn, answer->body, answer->body_len);
+	conn_answered(conn);
 }
 
 void http_exchange_stream(struct world_exchange *exchange, const struct http_answer_out *head)
 {
+	struct conn *conn = exchange->conn;
+	struct buf *out = &exchange->server->answer;
+
 	exchange->streaming = true;
-	if (exchange->conn) {
-		add_headers(exchange, head);
-		evhttp_send_reply_start(exchange->request, head->status, reason_of(head->status));
+	if (!conn) {
+		return;
 	}
+	/* RFC 9112 s.6.1: an old client knows the end by the connection's alone. */
+	conn->keep_open = conn->keep_open && !conn->old;
+	begin_head(conn, head->status);
+	add_fields(conn, head);
+	if (!conn->old) {
+		add_field(out, "Transfer-Encoding", "chunked");
+	}
+	buf_add(out, "\r\n", 2);
+	conn_send(conn, out->data, out->len);
 }
 
 void http_exchange_part(struct world_exchange *exchange, const void *data, size_t len)
 {
-	struct evbuffer *part;
-	struct evbuffer *unsent;
+	struct conn *conn = exchange->conn;
+	struct buf *out = &exchange->server->answer;
 
-	if (!exchange->conn || len == 0) {
+	if (!conn || conn->is_head || len == 0 || conn_unsent(conn) >= UNSENT_MAX) {
 		return;
 	}
-	unsent = bufferevent_get_output(exchange->conn->bufferevent);
-	part = evbuffer_new();
-	if (part && evbuffer_get_length(unsent) < UNSENT_MAX) {
-		evbuffer_add(part, data, len);
-		evhttp_send_reply_chunk(exchange->request, part);
+	if (conn->old) {
+		conn_send(conn, data, len);
+		return;
 	}
-	if (part) {
-		evbuffer_free(part);
-	}
+	out->len = 0;
+	buf_addf(out, "%zx\r\n", len);
+	buf_add(out, data, len);
+	buf_add(out, "\r\n", 2);
+	conn_send(conn, out->data, out->len);
 }
 
 void http_exchange_end(struct world_exchange *exchange)
 {
-	struct evhttp_request *request = exchange->request;
 	struct conn *conn = exchange->conn;
+	bool chunked = exchange->streaming && conn && !conn->old && !conn->is_head;
 
-	if (end_if_gone(exchange)) {
-		return;
-	}
 	exchange_free(exchange);
-	conn_wait_for_request(conn);
-	evhttp_send_reply_end(request);
+	if (chunked) {
+		conn_send(conn, "0\r\n\r\n", 5);
+	}
+	if (conn) {
+		conn_answered(conn);
+	}
 }
 
 void http_exchange_on_gone(struct world_exchange *exchange, world_fire *gone, void *arg)
@@ -307,7 +286,7 @@ void http_exchange_on_gone(struct world_exchange *exchange, world_fire *gone, vo
 	exchange->gone_arg = arg;
 }
 
-void http_exchange_conn_gone(struct world_exchange *exchange)
+void exchange_conn_gone(struct world_exchange *exchange)
 {
 	exchange->conn = NULL;
 	if (exchange->gone) {

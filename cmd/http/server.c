@@ -1,41 +1,23 @@
 /*
- * The HTTP server, on evhttp: who listens, and what a connection may take.
- *
- *   accepted -> ADOPTED -> request arrives (within http_server_incoming_ms of its first octet,
- *   the first one of its connection) -> waits for its answer -> next request, or gone
- *
- * evhttp's own timeouts are for silence alone, so a client that sends an octet now and then would
- * stay for ever: each request has a deadline of ours. While an answer is awaited evhttp does not
- * read; we let it, so that it sees the client leave, but with a mark so high that it is
- * never called for octets: it would end the process over those of a next request.
+ * The HTTP server: who listens, whom it lets in, and the epoll set of its connections. conn.c has
+ * a connection's life, head.c and chunks.c what a request says, exchange.c the answers.
  */
 #include "server.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent_ssl.h>
-#include <event2/listener.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-#include "dns01/crypto.h"
 
 #define BACKLOG 4096
 #define CONNECTIONS_MAX 20000
 #define PAUSE_MS 100
-#define PIPELINED_MAX (64 * 1024) /* octets taken while an answer is awaited */
-/* Taken while no answer is awaited: evhttp takes out of it what belongs to a request, but nothing
- * while its answer is still being written. */
-#define UNREAD_MAX (128 * 1024)
-#define NEVER_CALLED (1024 * 1024) /* more than PIPELINED_MAX */
+#define AT_ONCE 64 /* connections in one turn of the loop */
+#define ANSWER_MAX ((size_t)512 * 1024 * 1024)
 
 int64_t http_server_incoming_ms = HTTP_INCOMING_MS;
-
-static struct timeval timeval_of_ms(int64_t ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-}
 
 static void *or_die(void *made)
 {
@@ -46,197 +28,87 @@ static void *or_die(void *made)
 	return made;
 }
 
-/* ---- connections ------------------------------------------------------------- */
+/* ---- letting in ------------------------------------------------------------------ */
 
-static void set_accepting(struct http_server *server, bool accepting)
+void http_server_set_accepting(struct http_server *server, bool accepting)
 {
-	struct evconnlistener *listener;
-
-	if (!server->bound || server->paused != accepting) {
+	if (server->fd < 0 || server->paused != accepting) {
 		return;
 	}
 	server->paused = !accepting;
-	listener = evhttp_bound_socket_get_listener(server->bound);
 	if (accepting) {
-		evconnlistener_enable(listener);
+		event_add(server->knocking, NULL);
 	} else {
-		evconnlistener_disable(listener);
+		event_del(server->knocking);
 	}
 }
 
-static void arm_deadline(struct conn *conn)
+/* Descriptors ran out, most often: those who knock wait in the kernel's queue meanwhile. */
+static void pause_accepting(struct http_server *server)
 {
-	struct timeval deadline = timeval_of_ms(http_server_incoming_ms);
+	struct timeval pause = { .tv_usec = PAUSE_MS * 1000 };
+	char text[ADDR_TEXT_MAX];
 
-	event_add(conn->timer, &deadline);
+	addr_format(text, &server->addr, 0);
+	log_warn("%s: no connection can be taken: %s; trying again",
+		 server->unix_path ? server->unix_path : text, strerror(errno));
+	http_server_set_accepting(server, false);
+	event_add(server->resume, &pause);
 }
 
-static void on_conn_gone(struct evhttp_connection *evhttp, void *arg)
+static void on_resume(evutil_socket_t fd, short what, void *arg)
 {
-	struct conn *conn = arg;
-	struct http_server *server = conn->server;
-	struct world_exchange *exchange = conn->exchange;
-
-	(void)evhttp;
-	server->by_fd[bufferevent_getfd(conn->bufferevent)] = NULL;
-	TAILQ_REMOVE(&server->conns, conn, link);
-	server->conn_count--;
-	event_free(conn->timer);
-	if (exchange) {
-		exchange->peer = conn->peer;
-	} else {
-		conn_peer_free(conn->peer);
-	}
-	free(conn);
-	set_accepting(server, true);
-	if (exchange) {
-		http_exchange_conn_gone(exchange);
-	}
-}
-
-/* Reads between requests: octets of the next one start its clock. */
-static void on_octets(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct conn *conn = arg;
-
-	(void)input;
-	if (info->n_added > 0 && conn->evhttp && !conn->exchange &&
-	    !event_pending(conn->timer, EV_TIMEOUT, NULL)) {
-		arm_deadline(conn);
-	}
-}
-
-/* evhttp gives its connection away only with a whole request; it is the argument of its
- * callbacks before. NULL: it is over already. */
-static struct evhttp_connection *evhttp_of(struct bufferevent *bufferevent)
-{
-	bufferevent_data_cb read, write;
-	bufferevent_event_cb event;
-	void *arg = NULL;
-
-	bufferevent_getcb(bufferevent, &read, &write, &event, &arg);
-	return arg;
-}
-
-static void conn_drop(struct conn *conn)
-{
-	if (conn->evhttp) {
-		evhttp_connection_free(conn->evhttp); /* on_conn_gone does the rest */
-	}
-}
-
-/* In the turn after it was accepted, or with its first request, whichever comes first. */
-static void adopt(struct conn *conn)
-{
-	struct http_server *server = conn->server;
-	struct bufferevent *bufferevent = conn->bufferevent;
-	size_t fd = (size_t)bufferevent_getfd(bufferevent);
-
-	conn->evhttp = evhttp_of(bufferevent);
-	if (!conn->evhttp) {
-		TAILQ_REMOVE(&server->conns, conn, link);
-		server->conn_count--;
-		event_free(conn->timer);
-		free(conn);
-		bufferevent_decref(bufferevent);
-		return;
-	}
-	if (fd >= server->by_fd_len) {
-		size_t len = 2 * fd + 64;
-
-		server->by_fd = xreallocarray(server->by_fd, len, sizeof(*server->by_fd));
-		memset(server->by_fd + server->by_fd_len, 0,
-		       (len - server->by_fd_len) * sizeof(*server->by_fd));
-		server->by_fd_len = len;
-	}
-	server->by_fd[fd] = conn;
-	evhttp_connection_set_closecb(conn->evhttp, on_conn_gone, conn);
-	bufferevent_setwatermark(bufferevent, EV_READ, 0, UNREAD_MAX);
-	arm_deadline(conn);
-	bufferevent_decref(bufferevent);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *conn = arg;
+	struct http_server *server = arg;
 
 	(void)fd;
 	(void)what;
-	if (conn->evhttp) {
-		conn_drop(conn);
-	} else {
-		adopt(conn);
-	}
+	http_server_set_accepting(server, server->conn_count < server->args.connections_max);
 }
 
-/* evhttp calls this for each connection it accepts, and then gives it the descriptor. */
-static struct bufferevent *make_conn(struct event_base *base, void *arg)
+static void on_knocking(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_server *server = arg;
-	struct conn *conn = xcalloc(1, sizeof(*conn));
-	struct timeval now = { 0 };
 
-	conn->server = server;
-	if (server->args.tls) {
-		conn->bufferevent =
-			or_die(bufferevent_openssl_socket_new(base, -1,
-							      tls_server_accept(server->args.tls),
-							      BUFFEREVENT_SSL_ACCEPTING,
-							      BEV_OPT_CLOSE_ON_FREE));
-		bufferevent_openssl_set_allow_dirty_shutdown(conn->bufferevent, 1);
-	} else {
-		conn->bufferevent = or_die(bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE));
-	}
-	bufferevent_incref(conn->bufferevent); /* until it is adopted, in the next turn */
-	conn->timer = or_die(event_new(base, -1, 0, on_timer, conn));
-	event_add(conn->timer, &now);
-	evbuffer_add_cb(bufferevent_get_input(conn->bufferevent), on_octets, conn);
-	TAILQ_INSERT_HEAD(&server->conns, conn, link);
-	server->conn_count++;
-	if (server->conn_count >= server->args.connections_max) {
-		set_accepting(server, false);
-	}
-	return conn->bufferevent;
-}
+	(void)what;
+	for (int i = 0; i < AT_ONCE && !server->paused; i++) {
+		int taken = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-struct conn *http_server_conn(struct http_server *server, struct evhttp_request *request)
-{
-	struct evhttp_connection *evhttp = evhttp_request_get_connection(request);
-	struct bufferevent *bufferevent = evhttp_connection_get_bufferevent(evhttp);
-	size_t fd = (size_t)bufferevent_getfd(bufferevent);
-	struct conn *conn = fd < server->by_fd_len ? server->by_fd[fd] : NULL;
-
-	if (conn) {
-		return conn;
-	}
-	TAILQ_FOREACH(conn, &server->conns, link)
-	{
-		if (conn->bufferevent == bufferevent) {
-			adopt(conn);
-			return conn;
+		if (taken >= 0) {
+			conn_new(server, taken);
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			   errno == ENOMEM) {
+			pause_accepting(server);
+			return;
+		} else if (errno != ECONNABORTED && errno != EINTR) {
+			return;
+		}
+		if (server->conn_count >= server->args.connections_max) {
+			http_server_set_accepting(server, false);
 		}
 	}
-	return NULL;
 }
 
-void conn_wait_for_answer(struct conn *conn)
-{
-	event_del(conn->timer);
-	bufferevent_set_timeouts(conn->bufferevent, NULL, NULL);
-	bufferevent_setwatermark(conn->bufferevent, EV_READ, NEVER_CALLED, PIPELINED_MAX);
-	bufferevent_enable(conn->bufferevent, EV_READ);
-}
+/* ---- the connections ------------------------------------------------------------- */
 
-void conn_wait_for_request(struct conn *conn)
+static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct timeval idle = timeval_of_ms(HTTP_KEEP_OPEN_MS);
+	struct http_server *server = arg;
+	struct epoll_event events[AT_ONCE];
+	int count = epoll_wait(fd, events, AT_ONCE, 0);
 
-	conn->exchange = NULL;
-	bufferevent_setwatermark(conn->bufferevent, EV_READ, 0, UNREAD_MAX);
-	bufferevent_set_timeouts(conn->bufferevent, &idle, &idle);
-	if (evbuffer_get_length(bufferevent_get_input(conn->bufferevent)) > 0) {
-		arm_deadline(conn);
+	(void)what;
+	for (int i = 0; i < count; i++) {
+		conn_on_events(events[i].data.ptr, events[i].events);
 	}
+	/* Not before all were looked at: the one may have ended the other. */
+	conns_reap(server);
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conns_work(arg);
 }
 
 /* ---- listening ----------------------------------------------------------------- */
@@ -326,65 +198,17 @@ static int listen_unix(const char *path, struct err *err)
 static int open_socket(const struct listen_at *at, struct err *err)
 {
 	if (at->fd >= 0) {
-		evutil_make_socket_nonblocking(at->fd);
-		evutil_make_socket_closeonexec(at->fd);
+		fcntl(at->fd, F_SETFL, fcntl(at->fd, F_GETFL) | O_NONBLOCK);
+		fcntl(at->fd, F_SETFD, FD_CLOEXEC);
 		return at->fd;
 	}
 	return at->unix_path ? listen_unix(at->unix_path, err) : listen_tcp(at->addr, err);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-	struct http_server *server = arg;
-
-	(void)fd;
-	(void)what;
-	set_accepting(server, server->conn_count < server->args.connections_max);
-}
-
-/* Descriptors ran out, most often: those who knock wait in the kernel's queue meanwhile. */
-static void on_accept_failed(struct evconnlistener *listener, void *arg)
-{
-	struct http_server *server = arg;
-	struct timeval pause = timeval_of_ms(PAUSE_MS);
-	char text[ADDR_TEXT_MAX];
-
-	(void)listener;
-	addr_format(text, &server->addr, 0);
-	log_warn("%s: no connection can be taken: %s; trying again",
-		 server->unix_path ? server->unix_path : text, strerror(errno));
-	set_accepting(server, false);
-	event_add(server->resume, &pause);
-}
-
-static void on_library_log(int severity, const char *message)
-{
-	(void)severity;
-	log_debug("libevent: %s", message);
-}
-
-static void set_up_evhttp(struct http_server *server)
-{
-	struct timeval idle = timeval_of_ms(HTTP_KEEP_OPEN_MS);
-
-	event_set_log_callback(on_library_log);
-	server->evhttp = or_die(evhttp_new(server->base));
-	evhttp_set_bevcb(server->evhttp, make_conn, server);
-	evhttp_set_gencb(server->evhttp, http_exchange_begin, server);
-	evhttp_set_max_headers_size(server->evhttp, HTTP_INCOMING_HEAD_MAX);
-	evhttp_set_max_body_size(server->evhttp, HTTP_INCOMING_BODY_MAX);
-	evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_POST |
-							   EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
-							   EVHTTP_REQ_HEAD);
-	evhttp_set_timeout_tv(server->evhttp, &idle);
-	evhttp_set_default_content_type(server->evhttp, NULL);
 }
 
 struct http_server *http_server_open(struct event_base *base, const struct http_listen *args,
 				     struct err *err)
 {
 	struct http_server *server;
-	struct evconnlistener *listener;
 	int fd = open_socket(&args->at, err);
 
 	if (fd < 0) {
@@ -396,6 +220,7 @@ struct http_server *http_server_open(struct event_base *base, const struct http_
 	if (server->args.connections_max == 0) {
 		server->args.connections_max = CONNECTIONS_MAX;
 	}
+	server->fd = fd;
 	server->unix_path = args->at.fd < 0 ? xstrdup(args->at.unix_path) : NULL;
 	server->addr.len = sizeof(server->addr.u);
 	if (getsockname(fd, &server->addr.u.sa, &server->addr.len) != 0 ||
@@ -403,21 +228,32 @@ struct http_server *http_server_open(struct event_base *base, const struct http_
 		server->addr.len = 0;
 	}
 	TAILQ_INIT(&server->conns);
-	set_up_evhttp(server);
+	TAILQ_INIT(&server->turn);
+	buf_init(&server->answer, ANSWER_MAX);
+	server->scratch = xmalloc(SCRATCH_LEN);
+	server->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (server->epoll < 0) {
+		log_error("no epoll set can be made: %s", strerror(errno));
+		abort();
+	}
+	deadlines_init(server);
 	server->resume = or_die(event_new(base, -1, 0, on_resume, server));
-	listener = or_die(evconnlistener_new(base, NULL, NULL,
-					     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd));
-	server->bound = or_die(evhttp_bind_listener(server->evhttp, listener));
-	evconnlistener_set_error_cb(listener, on_accept_failed);
+	server->work = or_die(event_new(base, -1, 0, on_work, server));
+	server->ready =
+		or_die(event_new(base, server->epoll, EV_READ | EV_PERSIST, on_ready, server));
+	server->knocking = or_die(event_new(base, fd, EV_READ | EV_PERSIST, on_knocking, server));
+	event_add(server->ready, NULL);
+	event_add(server->knocking, NULL);
 	return server;
 }
 
 static void stop_accepting(struct http_server *server)
 {
-	if (server->bound) {
-		evhttp_del_accept_socket(server->evhttp, server->bound);
-		server->bound = NULL;
+	if (server->fd >= 0) {
+		event_del(server->knocking);
 		event_del(server->resume);
+		close(server->fd);
+		server->fd = -1;
 		if (server->unix_path) {
 			unlink(server->unix_path);
 		}
@@ -434,8 +270,8 @@ void http_server_close(struct http_server *server)
 	stop_accepting(server);
 	for (conn = TAILQ_FIRST(&server->conns); conn; conn = next) {
 		next = TAILQ_NEXT(conn, link);
-		if (!conn->exchange) {
-			conn_drop(conn);
+		if (conn->state == CONN_READING) {
+			conn_close(conn);
 		}
 	}
 }
@@ -452,15 +288,17 @@ void http_server_free(struct http_server *server)
 		if (conn->exchange) {
 			conn->exchange->gone = NULL;
 		}
-		if (conn->evhttp) {
-			conn_drop(conn);
-		} else {
-			on_timer(-1, 0, conn);
-		}
+		conn_close(conn);
 	}
+	conns_reap(server);
+	event_free(server->knocking);
+	event_free(server->ready);
+	event_free(server->work);
 	event_free(server->resume);
-	evhttp_free(server->evhttp);
-	free(server->by_fd);
+	deadlines_free(server);
+	close(server->epoll);
+	buf_clear(&server->answer);
+	free(server->scratch);
 	free(server->unix_path);
 	free(server);
 }
@@ -472,5 +310,5 @@ struct addr http_server_addr(const struct http_server *server)
 
 bool http_server_busy(const struct http_server *server)
 {
-	return server->bound || server->conn_count > 0 || server->exchange_count > 0;
+	return server->fd >= 0 || server->conn_count > 0 || server->exchange_count > 0;
 }

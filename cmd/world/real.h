@@ -57,7 +57,7 @@ void handle_remove(struct handle *handle);
  * thousand requests were read.
  */
 enum urgency { URGENT, PATIENT, URGENCY_COUNT };
-#define PATIENT_AT_ONCE 512
+#define PATIENT_AT_ONCE 16
 
 /* event_new that gives an URGENT event or ends the process. */
 struct event *new_event(struct real_world *world, int fd, short what, event_callback_fn fn,

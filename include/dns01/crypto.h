@@ -141,7 +141,7 @@ enum err_code pkcs12_build(const struct pkcs12_args *args, struct buf *out,
 /* ---- TLS of our listeners ------------------------------------------------------------- */
 
 struct tls_server;
-struct ssl_st; /* OpenSSL's SSL, for libevent's hands alone */
+struct tls_conn;
 
 struct tls_files {
 	const char *chain_file;     /* PEM, the leaf first */
@@ -156,9 +156,21 @@ enum err_code tls_server_new(const struct tls_files *files, struct tls_server **
  * certificate stays in use. */
 enum err_code tls_server_reload(struct tls_server *server, struct err *err) MUST_CHECK;
 void tls_server_free(struct tls_server *server);
-struct ssl_st *tls_server_accept(struct tls_server *server); /* gives, for libevent to free */
+
+/* A connection that was made to us; fd, which does not block, is borrowed. The handshake is a
+ * part of the first read. */
+struct tls_conn *tls_conn_new(struct tls_server *server, int fd);
+void tls_conn_free(struct tls_conn *conn); /* NULL is fine */
+/* What has to happen before a call can do more. */
+enum tls_want { TLS_WANT_READ, TLS_WANT_WRITE };
+/* Octets; 0: the peer has closed; -1: it failed; TLS_WAIT: want says for what to wait. */
+#define TLS_WAIT (-2)
+ssize_t tls_conn_read(struct tls_conn *conn, void *data, size_t len, enum tls_want *want);
+ssize_t tls_conn_write(struct tls_conn *conn, const void *data, size_t len, enum tls_want *want);
+/* Tells the peer that no more comes. */
+void tls_conn_shut(struct tls_conn *conn);
 /* After the handshake: false without a verified client certificate. names is appended to, id
  * gets 32 hexadecimal digits of its SHA-256. */
-bool tls_peer(struct ssl_st *ssl, struct strlist *names, char id[33]);
+bool tls_conn_peer(const struct tls_conn *conn, struct strlist *names, char id[33]);
 
 #endif
