@@ -233,7 +233,6 @@ static void read_domain(struct acmesh *acmesh, const char *folder, const char *n
 		.import = acmesh->import,
 		.folder = xstrdup(folder),
 		.subject = xasprintf("certificate %s", strrchr(folder, '/') + 1),
-		.provider = FOUND_NONE,
 	};
 	char *path = xasprintf("%s/%s.conf", folder, name);
 	char *directory = NULL;
@@ -260,7 +259,6 @@ static void read_domain(struct acmesh *acmesh, const char *folder, const char *n
 out:
 	pairs_clear(&domain.pairs);
 	strlist_clear(&domain.names);
-	strlist_clear(&domain.said);
 	free(domain.folder);
 	free(domain.subject);
 	free(directory);
@@ -334,6 +332,7 @@ enum err_code acmesh_read(struct import *import, struct err *err)
 		say_rest(import);
 	}
 	pairs_clear(&acmesh.account);
+	free(acmesh.why);
 	free(ca);
 	free(path);
 	return code;

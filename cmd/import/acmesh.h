@@ -10,6 +10,9 @@ struct acmesh {
 	struct import *import;
 	struct pairs account; /* account.conf */
 	size_t walked;        /* folders below ca/ */
+	bool nsupdate_read;   /* the settings of dns_nsupdate */
+	size_t nsupdate;      /* their provider; FOUND_NONE: why */
+	char *why;
 };
 
 /* One certificate while it is read. */
@@ -20,9 +23,6 @@ struct domain {
 	char *subject; /* "certificate NAME" */
 	struct pairs pairs;
 	struct strlist names; /* Le_Domain and Le_Alt, in their order */
-	size_t provider;      /* of dns_nsupdate, once read */
-	bool provider_read;
-	struct strlist said; /* plugins that were spoken of */
 };
 
 /* A value that may be wrapped in base64; gives, NULL: it is not set, or "no". */

@@ -98,48 +98,42 @@ static size_t read_nsupdate(struct domain *domain, struct err *err)
 	return foreign_add_rfc2136(domain->import, &from, err);
 }
 
-static size_t nsupdate_of(struct domain *domain)
+/* Read once: the settings are acme.sh's own, not the certificate's. */
+static size_t nsupdate_of(struct domain *domain, char **why)
 {
+	struct acmesh *acmesh = domain->acmesh;
 	struct err err;
 
-	if (!domain->provider_read) {
-		domain->provider_read = true;
-		domain->provider = read_nsupdate(domain, &err);
-		if (domain->provider == FOUND_NONE) {
-			import_say_err(domain->import, domain->subject, &err,
-				       "make a provider of type rfc2136 and a zone for its names");
+	if (!acmesh->nsupdate_read) {
+		acmesh->nsupdate_read = true;
+		acmesh->nsupdate = read_nsupdate(domain, &err);
+		if (acmesh->nsupdate == FOUND_NONE) {
+			acmesh->why = foreign_failed(&err);
 		}
 	}
-	return domain->provider;
+	*why = xstrdup(acmesh->why);
+	return acmesh->nsupdate;
 }
 
-/* method: an item of Le_Webroot. */
-static size_t provider_of(struct domain *domain, const char *method)
+/* method: an item of Le_Webroot. FOUND_NONE: why (gives). */
+static size_t provider_of(struct domain *domain, const char *method, char **why)
 {
 	char *advice;
 
 	if (strcmp(method, "dns_nsupdate") == 0) {
-		return nsupdate_of(domain);
+		return nsupdate_of(domain, why);
 	}
-	if (strlist_has(&domain->said, method)) {
-		return FOUND_NONE;
-	}
-	strlist_add(&domain->said, method);
 	if (strncmp(method, "dns_", 4) == 0) {
 		advice = foreign_advice(FOREIGN_ACME_SH, method);
-		import_say(domain->import, IMPORT_LEFT, domain->subject, "the plugin %s: %s",
-			   method, advice);
+		*why = xasprintf("the plugin %s: %s", method, advice);
 		free(advice);
 	} else if (strcmp(method, "dns") == 0) {
-		import_say(domain->import, IMPORT_LEFT, domain->subject,
-			   "its records were made by hand: it needs a provider and a zone for the "
-			   "names");
+		*why = xstrdup("its records were made by hand: it needs a provider and a zone for "
+			       "the names");
 	} else {
-		import_say(
-			domain->import, IMPORT_LEFT, domain->subject,
-			"names were proved by HTTP or TLS (%s); dns01 proves them by DNS alone and "
-			"needs a provider and a zone for the names",
-			strcmp(method, "no") == 0 ? "standalone" : method);
+		*why = xasprintf("names were proved by HTTP or TLS (%s); dns01 proves them by DNS "
+				 "alone and needs a provider and a zone for the names",
+				 strcmp(method, "no") == 0 ? "standalone" : method);
 	}
 	return FOUND_NONE;
 }
@@ -184,39 +178,45 @@ static const char *item_at(const struct strlist *list, size_t index)
 	return index < list->count ? list->item[index] : "";
 }
 
+static void add_name(struct domain *domain, struct found_certificate *certificate, const char *name,
+		     const char *method, const char *target)
+{
+	const char *zone = saved(domain->acmesh, "NSUPDATE_ZONE");
+	char canonical[NAME_TEXT_MAX];
+	char *why = NULL;
+	size_t provider = provider_of(domain, method, &why);
+	struct found_name *item = found_add_name(certificate, name, provider);
+
+	if (!item) {
+		import_say(domain->import, IMPORT_LEFT, domain->subject, "\"%s\" is no DNS name",
+			   name);
+		free(why);
+		return;
+	}
+	item->why = why;
+	item->alias = provider != FOUND_NONE ? alias_of(domain, target) : NULL;
+	if (zone && provider != FOUND_NONE && name_parse(zone, canonical, NULL) == ERR_NONE) {
+		item->zone = xstrdup(canonical);
+	}
+}
+
 /* The method and the alias of each name, by its place; the last one that is said holds on. */
 static void read_methods(struct domain *domain, struct found_certificate *certificate)
 {
-	char *webroot = xstrdup(pairs_get(&domain->pairs, "", "Le_Webroot"));
+	const char *webroot = pairs_get(&domain->pairs, "", "Le_Webroot");
 	char *alias = acmesh_value(&domain->pairs, "Le_ChallengeAlias");
-	const char *zone = saved(domain->acmesh, "NSUPDATE_ZONE");
 	const char *method = "no", *target = "";
 	struct strlist methods = { 0 }, targets = { 0 };
 
 	split(webroot ? webroot : "no", &methods);
 	split(alias ? alias : "", &targets);
 	for (size_t i = 0; i < domain->names.count; i++) {
-		struct found_name *item;
-		char canonical[NAME_TEXT_MAX];
-
 		method = item_at(&methods, i)[0] ? item_at(&methods, i) : method;
 		target = item_at(&targets, i)[0] ? item_at(&targets, i) : target;
-		if (!found_add_name(certificate, domain->names.item[i],
-				    provider_of(domain, method))) {
-			import_say(domain->import, IMPORT_LEFT, domain->subject,
-				   "\"%s\" is no DNS name", domain->names.item[i]);
-			continue;
-		}
-		item = &certificate->item[certificate->count - 1];
-		item->alias = item->provider != FOUND_NONE ? alias_of(domain, target) : NULL;
-		if (zone && item->provider != FOUND_NONE &&
-		    name_parse(zone, canonical, NULL) == ERR_NONE) {
-			item->zone = xstrdup(canonical);
-		}
+		add_name(domain, certificate, domain->names.item[i], method, target);
 	}
 	strlist_clear(&methods);
 	strlist_clear(&targets);
-	free(webroot);
 	free(alias);
 }
 

@@ -107,17 +107,24 @@ static void take_lineage(struct lineage_conf *conf)
 	const struct chain_facts *facts = chain_facts(conf->chain);
 	struct found_certificate *certificate = found_add_certificate(conf->import);
 	size_t provider;
+	char *why = NULL;
 
 	if (!certificate) {
 		return;
 	}
 	read_key(conf);
-	provider = certbot_provider(conf);
+	provider = certbot_provider(conf, &why);
 	certificate->name = xstrdup(conf->name);
 	certificate->account = certbot_account_of(conf, server_of(conf));
 	for (size_t i = 0; i < facts->names.count; i++) {
-		found_add_name(certificate, facts->names.item[i], provider);
+		struct found_name *item =
+			found_add_name(certificate, facts->names.item[i], provider);
+
+		if (item) {
+			item->why = xstrdup(why);
+		}
 	}
+	free(why);
 	certbot_settings(conf, certificate);
 	if (conf->key) {
 		certificate->key = conf->key;

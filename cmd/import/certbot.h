@@ -36,8 +36,8 @@ bool certbot_is_true(const struct lineage_conf *conf, const char *key); /* in [r
 void certbot_accounts(struct certbot *certbot);
 /* The account that the lineage names; else one for its CA that is yet to be made. */
 size_t certbot_account_of(struct lineage_conf *conf, const char *server);
-/* Which provider proves the lineage's names; FOUND_NONE: none, as was said. */
-size_t certbot_provider(struct lineage_conf *conf);
+/* Which provider proves the lineage's names; FOUND_NONE: none is known, and why (gives). */
+size_t certbot_provider(struct lineage_conf *conf, char **why);
 void certbot_settings(struct lineage_conf *conf, struct found_certificate *certificate);
 /* renewal-hooks/ and cli.ini. */
 void certbot_hook_folders(struct certbot *certbot);

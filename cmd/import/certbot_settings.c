@@ -94,7 +94,7 @@ static size_t credential_get(struct certbot *certbot, const char *path, struct e
 	return provider;
 }
 
-static size_t rfc2136_of(struct lineage_conf *conf)
+static size_t rfc2136_of(struct lineage_conf *conf, char **why)
 {
 	const char *given = plugin_get(&conf->pairs, CERTBOT_PARAMS, "dns_rfc2136_credentials");
 	char *path = given ? relocate(conf->import, given) : NULL;
@@ -107,39 +107,36 @@ static size_t rfc2136_of(struct lineage_conf *conf)
 		provider = credential_get(conf->certbot, path, &err);
 	}
 	if (provider == FOUND_NONE) {
-		import_say_err(conf->import, conf->subject, &err,
-			       "make a provider of type rfc2136 and a zone for its names");
+		*why = foreign_failed(&err);
 	}
 	free(path);
 	return provider;
 }
 
-static void say_no_provider(struct lineage_conf *conf, const char *authenticator)
+/* Why no provider is known, and what to do; gives. */
+static char *why_none(struct lineage_conf *conf, const char *authenticator)
 {
-	char *advice;
+	const char *hook = pairs_get(&conf->pairs, CERTBOT_PARAMS, "manual_auth_hook");
+	char *advice, *why;
 
 	if (strncmp(authenticator, "dns-", 4) == 0) {
 		advice = foreign_advice(FOREIGN_CERTBOT, authenticator);
-		import_say(conf->import, IMPORT_LEFT, conf->subject, "the plugin %s: %s",
-			   authenticator, advice);
+		why = xasprintf("the plugin %s: %s", authenticator, advice);
 		free(advice);
-	} else if (strcmp(authenticator, "manual") == 0) {
-		import_say(conf->import, IMPORT_LEFT, conf->subject,
-			   "the manual hooks (%s): dns01 publishes by itself; it needs a provider "
-			   "and a zone for the names",
-			   pairs_get(&conf->pairs, CERTBOT_PARAMS, "manual_auth_hook")
-				   ? pairs_get(&conf->pairs, CERTBOT_PARAMS, "manual_auth_hook")
-				   : "by hand");
-	} else {
-		import_say(conf->import, IMPORT_LEFT, conf->subject,
-			   "the authenticator %s proves names by HTTP; dns01 proves them by DNS "
-			   "alone and needs a provider and a zone for the names",
-			   authenticator);
+		return why;
 	}
+	if (strcmp(authenticator, "manual") == 0) {
+		return xasprintf("the manual hooks (%s): dns01 publishes by itself; it needs a "
+				 "provider and a zone for the names",
+				 hook ? hook : "by hand");
+	}
+	return xasprintf("the authenticator %s proves names by HTTP; dns01 proves them by DNS "
+			 "alone and needs a provider and a zone for the names",
+			 authenticator);
 }
 
 /* "certbot-dns-rfc2136:dns-rfc2136" was its name before certbot 1.7. */
-size_t certbot_provider(struct lineage_conf *conf)
+size_t certbot_provider(struct lineage_conf *conf, char **why)
 {
 	const char *authenticator = pairs_get(&conf->pairs, CERTBOT_PARAMS, "authenticator");
 	const char *colon;
@@ -150,9 +147,9 @@ size_t certbot_provider(struct lineage_conf *conf)
 	colon = strrchr(authenticator, ':');
 	authenticator = colon ? colon + 1 : authenticator;
 	if (strcmp(authenticator, "dns-rfc2136") == 0) {
-		return rfc2136_of(conf);
+		return rfc2136_of(conf, why);
 	}
-	say_no_provider(conf, authenticator);
+	*why = why_none(conf, authenticator);
 	return FOUND_NONE;
 }
 

@@ -43,6 +43,15 @@ char *foreign_advice(enum foreign_client client, const char *plugin)
 		"of names in a zone that it can update (`dns01 providers` lists how)");
 }
 
+char *foreign_failed(const struct err *err)
+{
+	char *text = err_format(err);
+	char *why = xasprintf("%s; make a provider of type rfc2136 and a zone for the names", text);
+
+	free(text);
+	return why;
+}
+
 static char *format_tsig(const struct tsig_key *key)
 {
 	char *secret = base64_encode(key->secret, key->secret_len);

@@ -73,18 +73,20 @@ void found_add_mail(struct found_account *account, const char *address)
 	free(url);
 }
 
-bool found_add_name(struct found_certificate *certificate, const char *name, size_t provider)
+struct found_name *found_add_name(struct found_certificate *certificate, const char *name,
+				  size_t provider)
 {
+	struct found_name *item;
 	char canonical[NAME_TEXT_MAX];
 
 	if (certificate->count == ACME_NAMES_MAX || name_parse(name, canonical, NULL) != ERR_NONE) {
-		return false;
+		return NULL;
 	}
 	certificate->item = xreallocarray(certificate->item, certificate->count + 1,
 					  sizeof(*certificate->item));
-	certificate->item[certificate->count++] =
-		(struct found_name){ .name = xstrdup(canonical), .provider = provider };
-	return true;
+	item = &certificate->item[certificate->count++];
+	*item = (struct found_name){ .name = xstrdup(canonical), .provider = provider };
+	return item;
 }
 
 /* ---- commands ---------------------------------------------------------------------- */
@@ -230,6 +232,7 @@ static void certificate_clear(struct found_certificate *certificate)
 {
 	for (size_t i = 0; i < certificate->count; i++) {
 		free(certificate->item[i].name);
+		free(certificate->item[i].why);
 		free(certificate->item[i].alias);
 		free(certificate->item[i].zone);
 	}

@@ -55,6 +55,7 @@ struct found_provider {
 struct found_name {
 	char *name;      /* A-label, "*." in front of a wildcard */
 	size_t provider; /* FOUND_NONE: none is known */
+	char *why;       /* none is known, and what to do: said where no zone serves the name yet */
 	char *alias;     /* owner name at which it is published; NULL: at its own */
 	char *zone;      /* the zone, where its client names it; NULL */
 };
@@ -104,7 +105,8 @@ struct import {
 	struct index lineages; /* names that are taken */
 	struct planned_zone *zone;
 	size_t zone_count;
-	struct strlist missing; /* names for which no provider is known */
+	struct strlist missing;  /* names for which no provider is known */
+	const char *why_missing; /* of a client that keeps none; NULL */
 	struct import_report *report;
 };
 
@@ -123,8 +125,9 @@ struct found_account *found_add_account(struct import *import);
 struct found_certificate *found_add_certificate(struct import *import);
 /* Takes candidate's strings; the index of it, or of an equal one that was there. */
 size_t found_add_provider(struct import *import, struct found_provider *candidate);
-/* False: name is no DNS name (an address, for one). */
-bool found_add_name(struct found_certificate *certificate, const char *name, size_t provider);
+/* Borrowed until the next one. NULL: name is no DNS name (an address, for one). */
+struct found_name *found_add_name(struct found_certificate *certificate, const char *name,
+				  size_t provider);
 /* A URL that a configuration can hold: https, printable, without a user. */
 bool found_is_url(const char *url);
 void found_add_mail(struct found_account *account, const char *address);
@@ -162,6 +165,8 @@ bool theirs_has_suffix(const char *name, const char *suffix);
 enum foreign_client { FOREIGN_CERTBOT, FOREIGN_ACME_SH };
 /* What is said of a plugin whose credential cannot be carried over; gives. */
 char *foreign_advice(enum foreign_client client, const char *plugin);
+/* The same where what was found cannot be used; gives. */
+char *foreign_failed(const struct err *err);
 /* A TSIG key in BIND's form, checked; gives, NULL with a sentence where it is none. sha1: it wants
  * allow_sha1. */
 struct foreign_tsig {

@@ -335,9 +335,8 @@ static void say_rest(struct import *import)
 	if (import->certificate_count == 0) {
 		return;
 	}
-	import_say(import, IMPORT_LEFT, "provider",
-		   "lego keeps neither its DNS provider nor the credential: add them to providers, "
-		   "and a zone for the names (`dns01 providers` lists what there is)");
+	import->why_missing = "lego keeps neither its DNS provider nor the credential: add them to "
+			      "providers, and a zone for the names (`dns01 providers` lists them)";
 	import_say(import, IMPORT_LEFT, "hooks",
 		   "lego keeps none of its command line (--run-hook, --renew-hook): what has to be "
 		   "done with a new certificate goes into deploy");

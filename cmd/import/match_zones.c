@@ -44,7 +44,7 @@ static void add_target(struct import *import, const struct found_name *item)
 		 &(struct planned_zone){ .provider = item->provider, .zone = item->zone });
 }
 
-static void match_name(struct import *import, const struct found_name *item)
+static void match_name(struct import *import, const struct found_name *item, struct strlist *why)
 {
 	const char *base = name_base(item->name);
 	struct planned_zone zone = { .provider = item->provider, .alias = item->alias };
@@ -55,9 +55,32 @@ static void match_name(struct import *import, const struct found_name *item)
 		if (item->alias) {
 			add_target(import, item);
 		}
-	} else if (!is_served(import, base) && !strlist_has(&import->missing, base)) {
+		return;
+	}
+	if (is_served(import, base)) {
+		return;
+	}
+	if (!strlist_has(&import->missing, base)) {
 		strlist_add(&import->missing, base);
 	}
+	if (item->why && !strlist_has(why, item->why)) {
+		strlist_add(why, item->why);
+	}
+}
+
+static void match_names(struct import *import, const struct found_certificate *certificate)
+{
+	char *subject = xasprintf("certificate %s", certificate->lineage);
+	struct strlist why = { 0 };
+
+	for (size_t i = 0; i < certificate->count; i++) {
+		match_name(import, &certificate->item[i], &why);
+	}
+	for (size_t i = 0; i < why.count; i++) {
+		import_say(import, IMPORT_LEFT, subject, "%s", why.item[i]);
+	}
+	strlist_clear(&why);
+	free(subject);
 }
 
 static const struct planned_zone *find_kept(const struct import *import, size_t kept,
@@ -148,6 +171,9 @@ static void say_missing(struct import *import)
 {
 	char *names;
 
+	if (import->missing.count > 0 && import->why_missing) {
+		import_say(import, IMPORT_LEFT, "provider", "%s", import->why_missing);
+	}
 	if (import->missing.count > 0) {
 		names = strlist_join(&import->missing, " ");
 		import_say(
@@ -161,10 +187,8 @@ static void say_missing(struct import *import)
 void match_zones(struct import *import)
 {
 	for (size_t i = 0; i < import->certificate_count; i++) {
-		const struct found_certificate *certificate = &import->certificate[i];
-
-		for (size_t j = 0; match_takes(certificate) && j < certificate->count; j++) {
-			match_name(import, &certificate->item[j]);
+		if (match_takes(&import->certificate[i])) {
+			match_names(import, &import->certificate[i]);
 		}
 	}
 	drop_covered(import);

@@ -204,6 +204,31 @@ static void zones_are_as_few_as_serve_all(void **state)
 	issued_clear(&alone);
 }
 
+/* How its names were proved before does not matter where a zone serves them. */
+static void names_that_are_served_need_no_word(void **state)
+{
+	struct bed *bed = *state;
+	struct issued issued = issue(KEY_P256, "x.example.net", NULL);
+	struct import_report *report;
+
+	put_account(bed);
+	put_renewal(bed, "x", "authenticator = webroot\n");
+	put_live(bed, "x", &issued);
+	put_file(
+		bed, "../etc/dns01.conf",
+		"include = [ \"conf.d/*.conf\" ];\n"
+		"providers = (\n"
+		"  { name = \"p\"; type = \"rfc2136\"; server = \"192.0.2.1\"; unsigned = true; }\n"
+		");\n"
+		"zones = ( { suffix = \"example.net\"; providers = [ \"p\" ]; } );\n");
+	report = import_good(bed, "certbot");
+	expect_line(report, IMPORT_CARRIED, "certificate x", "x.example.net");
+	assert_int_equal(count_lines(report, IMPORT_LEFT), 0);
+	assert_null(line_of(report, IMPORT_TODO, "zones", ""));
+	import_report_free(report);
+	issued_clear(&issued);
+}
+
 static void renew_before_is_read_in_words(void **state)
 {
 	static const struct {
@@ -451,6 +476,7 @@ int main(void)
 		TEST(what_a_plain_crash_left_is_taken_up),
 		TEST(names_that_are_taken_get_a_number),
 		TEST(zones_are_as_few_as_serve_all),
+		TEST(names_that_are_served_need_no_word),
 		TEST(renew_before_is_read_in_words),
 		TEST(files_that_are_none_stop_nothing),
 		TEST(settings_that_lie_are_left_out),
