@@ -115,6 +115,15 @@ static size_t nsupdate_of(struct domain *domain, char **why)
 	return acmesh->nsupdate;
 }
 
+/* A plugin may save its settings for one certificate, or for all. */
+static const char *saved_value(const void *arg, const char *key)
+{
+	const struct domain *domain = arg;
+	const char *value = pairs_get(&domain->pairs, "", key);
+
+	return value && value[0] ? value : saved(domain->acmesh, key);
+}
+
 /* method: an item of Le_Webroot. FOUND_NONE: why (gives). */
 static size_t provider_of(struct domain *domain, const char *method, char **why)
 {
@@ -122,6 +131,17 @@ static size_t provider_of(struct domain *domain, const char *method, char **why)
 
 	if (strcmp(method, "dns_nsupdate") == 0) {
 		return nsupdate_of(domain, why);
+	}
+	if (foreign_is_known(FOREIGN_ACME_SH, method)) {
+		return foreign_add(domain->import,
+				   &(struct foreign_plugin){
+					   .client = FOREIGN_ACME_SH,
+					   .name = method,
+					   .get = saved_value,
+					   .arg = domain,
+					   .source = "what acme.sh saved",
+				   },
+				   why);
 	}
 	if (strncmp(method, "dns_", 4) == 0) {
 		advice = foreign_advice(FOREIGN_ACME_SH, method);

@@ -53,17 +53,25 @@ static enum err_code write_file(struct apply *apply, const char *path, const cha
 	return file_write_durable(path, text, strlen(text), mode, apply->err);
 }
 
+static enum err_code write_provider(struct apply *apply, const struct found_provider *provider)
+{
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; provider->used && i < provider->secret_count && code == ERR_NONE; i++) {
+		const struct found_secret *secret = &provider->secret[i];
+
+		code = write_file(apply, secret->file, secret->text, 0600);
+	}
+	return code;
+}
+
 static enum err_code write_secrets(struct apply *apply)
 {
 	const struct import *import = apply->import;
 	enum err_code code = ERR_NONE;
 
 	for (size_t i = 0; i < import->provider_count && code == ERR_NONE; i++) {
-		const struct found_provider *provider = &import->provider[i];
-
-		if (provider->used && provider->secret_file) {
-			code = write_file(apply, provider->secret_file, provider->secret, 0600);
-		}
+		code = write_provider(apply, &import->provider[i]);
 	}
 	for (size_t i = 0; i < import->account_count && code == ERR_NONE; i++) {
 		const struct found_account *account = &import->account[i];

@@ -6,16 +6,18 @@
 
 /* ---- how names were proved ------------------------------------------------------------ */
 
-/* A plugin's setting; versions before 1.7 wrote the plugin's package before it. */
+/* A plugin's setting "dns_NAME_..."; versions before 1.7 wrote the plugin's package before it:
+ * "certbot_dns_NAME:dns_NAME_...". */
 static const char *plugin_get(const struct pairs *pairs, const char *section, const char *key)
 {
 	const char *value = pairs_get(pairs, section, key);
+	const char *mark = strncmp(key, "dns_", 4) == 0 ? strchr(key + 4, '_') : NULL;
 	char *old;
 
-	if (value) {
+	if (value || !mark) {
 		return value;
 	}
-	old = xasprintf("certbot_dns_rfc2136:%s", key);
+	old = xasprintf("certbot_%.*s:%s", (int)(mark - key), key, key);
 	value = pairs_get(pairs, section, old);
 	free(old);
 	return value;
@@ -74,8 +76,46 @@ out:
 	return provider;
 }
 
-static size_t credential_get(struct certbot *certbot, const char *path, struct err *err)
+static const char *credential_value(const void *arg, const char *key)
 {
+	return plugin_get(arg, "", key);
+}
+
+/* The credentials of a plugin that speaks HTTP. */
+static size_t read_credential(struct import *import, const char *plugin, const char *path,
+			      char **why)
+{
+	struct pairs pairs = { 0 };
+	char *text, *advice;
+	size_t provider;
+	struct err err;
+
+	if (theirs_ini(path, &pairs, &err) != ERR_NONE) {
+		text = err_format(&err);
+		advice = foreign_advice(FOREIGN_CERTBOT, plugin);
+		*why = xasprintf("%s; %s", text, advice);
+		free(text);
+		free(advice);
+		return FOUND_NONE;
+	}
+	provider = foreign_add(import,
+			       &(struct foreign_plugin){
+				       .client = FOREIGN_CERTBOT,
+				       .name = plugin,
+				       .get = credential_value,
+				       .arg = &pairs,
+				       .source = path,
+			       },
+			       why);
+	pairs_clear(&pairs);
+	return provider;
+}
+
+/* The provider of a plugin's credentials file, which thousands of lineages may name. */
+static size_t credential_get(struct certbot *certbot, const char *plugin, const char *path,
+			     char **why)
+{
+	struct err err;
 	size_t provider;
 
 	for (size_t i = 0; i < certbot->credential_count; i++) {
@@ -83,7 +123,12 @@ static size_t credential_get(struct certbot *certbot, const char *path, struct e
 			return certbot->credential[i].provider;
 		}
 	}
-	provider = read_rfc2136(certbot->import, path, err);
+	if (strcmp(plugin, "dns-rfc2136") == 0) {
+		provider = read_rfc2136(certbot->import, path, &err);
+		*why = provider == FOUND_NONE ? foreign_failed(&err) : NULL;
+	} else {
+		provider = read_credential(certbot->import, plugin, path, why);
+	}
 	if (provider != FOUND_NONE) {
 		certbot->credential =
 			xreallocarray(certbot->credential, certbot->credential_count + 1,
@@ -94,22 +139,25 @@ static size_t credential_get(struct certbot *certbot, const char *path, struct e
 	return provider;
 }
 
-static size_t rfc2136_of(struct lineage_conf *conf, char **why)
+/* "dns-cloudflare" has dns_cloudflare_credentials. */
+static size_t provider_of(struct lineage_conf *conf, const char *plugin, char **why)
 {
-	const char *given = plugin_get(&conf->pairs, CERTBOT_PARAMS, "dns_rfc2136_credentials");
-	char *path = given ? relocate(conf->import, given) : NULL;
+	char *key = xasprintf("%s_credentials", plugin), *path;
+	const char *given;
 	size_t provider = FOUND_NONE;
-	struct err err;
 
-	if (!path) {
-		err_set(&err, ERR_CONFIG, "dns_rfc2136_credentials", "is not set");
+	for (char *c = key; *c; c++) {
+		*c = *c == '-' ? '_' : *c;
+	}
+	given = plugin_get(&conf->pairs, CERTBOT_PARAMS, key);
+	if (given) {
+		path = relocate(conf->import, given);
+		provider = credential_get(conf->certbot, plugin, path, why);
+		free(path);
 	} else {
-		provider = credential_get(conf->certbot, path, &err);
+		*why = xasprintf("%s is not set; make a provider and a zone for the names", key);
 	}
-	if (provider == FOUND_NONE) {
-		*why = foreign_failed(&err);
-	}
-	free(path);
+	free(key);
 	return provider;
 }
 
@@ -146,8 +194,9 @@ size_t certbot_provider(struct lineage_conf *conf, char **why)
 	}
 	colon = strrchr(authenticator, ':');
 	authenticator = colon ? colon + 1 : authenticator;
-	if (strcmp(authenticator, "dns-rfc2136") == 0) {
-		return rfc2136_of(conf, why);
+	if (strcmp(authenticator, "dns-rfc2136") == 0 ||
+	    foreign_is_known(FOREIGN_CERTBOT, authenticator)) {
+		return provider_of(conf, authenticator, why);
 	}
 	*why = why_none(conf, authenticator);
 	return FOUND_NONE;

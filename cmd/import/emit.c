@@ -34,8 +34,9 @@ static void emit_provider(const struct found_provider *from, struct conf *conf)
 	struct conf_provider *provider = conf_add_provider(conf, from->name, from->type);
 
 	settings_copy(&provider->settings, &from->settings);
-	if (from->secret_file) {
-		settings_set(&provider->settings, from->secret_setting, from->secret_file, NULL);
+	for (size_t i = 0; i < from->secret_count; i++) {
+		settings_set(&provider->settings, from->secret[i].setting, from->secret[i].file,
+			     NULL);
 	}
 }
 

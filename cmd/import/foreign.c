@@ -3,127 +3,187 @@
 
 #include "dns01/provider.h"
 
-/* By the names that certbot and acme.sh give them; NULL: that client has none. */
-static const struct {
-	const char *name[2]; /* by enum foreign_client */
-	const char *ours;
-} plugins[] = {
-	{ { "dns-rfc2136", "dns_nsupdate" }, "rfc2136" },
-	{ { "dns-acmedns", "dns_acmedns" }, "acmedns" },
-	{ { NULL, "dns_acmeproxy" }, "httpreq" },
-	{ { "dns-azure", "dns_azure" }, "azure" },
-	{ { "dns-cloudflare", "dns_cf" }, "cloudflare" },
-	{ { "dns-desec", "dns_desec" }, "desec" },
-	{ { "dns-digitalocean", "dns_dgon" }, "digitalocean" },
-	{ { "dns-gandi", "dns_gandi_livedns" }, "gandi" },
-	{ { "dns-google", "dns_gcloud" }, "google" },
-	{ { "dns-hetzner-cloud", "dns_hetznercloud" }, "hetzner" },
-	{ { "dns-hetzner", "dns_hetzner" }, "hetzner" },
-	{ { "dns-linode", "dns_linode_v4" }, "linode" },
-	{ { "dns-ovh", "dns_ovh" }, "ovh" },
-	{ { "dns-powerdns", "dns_pdns" }, "powerdns" },
-	{ { "dns-porkbun", "dns_porkbun" }, "porkbun" },
-	{ { "dns-route53", "dns_aws" }, "route53" },
+#define ROWS_MAX 5
+
+/* One setting: its name in the credentials file of certbot's plugin and in acme.sh, and ours. */
+struct plugin_row {
+	const char *key[2];  /* by enum foreign_client; NULL: not there */
+	const char *setting; /* "..._file": a secret, which gets a file of its own */
+	const char *unless;  /* left out where that setting was found; NULL */
 };
 
-char *foreign_advice(enum foreign_client client, const char *plugin)
+/* By the names that certbot and acme.sh give them; NULL: that client has none. */
+static const struct plugin {
+	const char *name[2];
+	const char *ours;
+	struct plugin_row row[ROWS_MAX]; /* none: its credential stays where it is */
+} plugins[] = {
+	{ { "dns-cloudflare", "dns_cf" },
+	  "cloudflare",
+	  { { { "dns_cloudflare_api_token", "CF_Token" }, "token_file", NULL },
+	    { { NULL, "CF_Account_ID" }, "account_id", NULL },
+	    { { "dns_cloudflare_email", "CF_Email" }, "email", "token_file" },
+	    { { "dns_cloudflare_api_key", "CF_Key" }, "key_file", "token_file" } } },
+	{ { NULL, "dns_pdns" },
+	  "powerdns",
+	  { { { NULL, "PDNS_Url" }, "endpoint", NULL },
+	    { { NULL, "PDNS_ServerId" }, "server_id", NULL },
+	    { { NULL, "PDNS_Token" }, "key_file", NULL } } },
+	{ { NULL, "dns_acmeproxy" },
+	  "httpreq",
+	  { { { NULL, "ACMEPROXY_ENDPOINT" }, "endpoint", NULL },
+	    { { NULL, "ACMEPROXY_USERNAME" }, "username", NULL },
+	    { { NULL, "ACMEPROXY_PASSWORD" }, "password_file", NULL } } },
+	{ .name = { "dns-rfc2136", "dns_nsupdate" }, .ours = "rfc2136" },
+	{ .name = { "dns-acmedns", "dns_acmedns" }, .ours = "acmedns" },
+	{ .name = { "dns-azure", "dns_azure" }, .ours = "azure" },
+	{ .name = { "dns-desec", "dns_desec" }, .ours = "desec" },
+	{ .name = { "dns-digitalocean", "dns_dgon" }, .ours = "digitalocean" },
+	{ .name = { "dns-gandi", "dns_gandi_livedns" }, .ours = "gandi" },
+	{ .name = { "dns-google", "dns_gcloud" }, .ours = "google" },
+	{ .name = { "dns-hetzner-cloud", "dns_hetznercloud" }, .ours = "hetzner" },
+	{ .name = { "dns-hetzner", "dns_hetzner" }, .ours = "hetzner" },
+	{ .name = { "dns-linode", "dns_linode_v4" }, .ours = "linode" },
+	{ .name = { "dns-ovh", "dns_ovh" }, .ours = "ovh" },
+	{ .name = { "dns-powerdns", NULL }, .ours = "powerdns" },
+	{ .name = { "dns-porkbun", "dns_porkbun" }, .ours = "porkbun" },
+	{ .name = { "dns-route53", "dns_aws" }, .ours = "route53" },
+};
+
+static const struct plugin *find(enum foreign_client client, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(plugins); i++) {
-		const char *name = plugins[i].name[client];
+		const char *theirs = plugins[i].name[client];
 
-		if (name && strcmp(name, plugin) == 0 && provider_find(plugins[i].ours)) {
-			return xasprintf("the provider \"%s\" serves in its place: add it to "
-					 "`providers` with its credential (`dns01 providers %s`), "
-					 "and a zone for the names",
-					 plugins[i].ours, plugins[i].ours);
+		if (theirs && strcmp(theirs, name) == 0 && provider_find(plugins[i].ours)) {
+			return &plugins[i];
 		}
+	}
+	return NULL;
+}
+
+char *foreign_advice(enum foreign_client client, const char *name)
+{
+	const struct plugin *plugin = find(client, name);
+
+	if (plugin) {
+		return xasprintf("the provider \"%s\" serves in its place: add it to `providers` "
+				 "with its credential (`dns01 providers %s`), and a zone for the "
+				 "names",
+				 plugin->ours, plugin->ours);
 	}
 	return xstrdup(
 		"dns01 has no provider in its place: make the challenge names aliases (CNAME) "
 		"of names in a zone that it can update (`dns01 providers` lists how)");
 }
 
-char *foreign_failed(const struct err *err)
+bool foreign_is_known(enum foreign_client client, const char *name)
 {
-	char *text = err_format(err);
-	char *why = xasprintf("%s; make a provider of type rfc2136 and a zone for the names", text);
+	const struct plugin *plugin = find(client, name);
 
+	return plugin && plugin->row[0].setting;
+}
+
+/* ---- settings ------------------------------------------------------------------------ */
+
+static const struct setting *row_of(const char *type, const char *name)
+{
+	size_t count = 0;
+	const struct setting *rows = provider_rows(type, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(rows[i].name, name) == 0) {
+			return &rows[i];
+		}
+	}
+	return NULL;
+}
+
+static bool has_setting(const struct found_provider *provider, const char *name)
+{
+	for (size_t i = 0; i < provider->settings.count; i++) {
+		if (strcmp(provider->settings.item[i].name, name) == 0) {
+			return true;
+		}
+	}
+	for (size_t i = 0; i < provider->secret_count; i++) {
+		if (strcmp(provider->secret[i].setting, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static enum err_code take_row(struct found_provider *provider, const struct plugin_row *row,
+			      const struct foreign_plugin *plugin, struct err *err)
+{
+	const char *key = row->key[plugin->client];
+	const char *value = key ? plugin->get(plugin->arg, key) : NULL;
+	const struct setting *ours = row_of(provider->type, row->setting);
+	char *canonical = NULL;
+
+	if (!value || !value[0] || (row->unless && has_setting(provider, row->unless))) {
+		return ERR_NONE;
+	}
+	if (!ours) {
+		return err_set(err, ERR_CONFIG, plugin->source, "%s has no place in %s", key,
+			       provider->type);
+	}
+	if (theirs_has_suffix(row->setting, "_file")) {
+		found_add_secret(provider, row->setting, xstrdup(value));
+		return ERR_NONE;
+	}
+	if (setting_check(ours, value, plugin->source, &canonical, err) != ERR_NONE) {
+		return err->code;
+	}
+	settings_set(&provider->settings, row->setting, canonical, NULL);
+	free(canonical);
+	return ERR_NONE;
+}
+
+/* What the provider's own table wants. */
+static enum err_code check_whole(const struct found_provider *provider,
+				 const struct foreign_plugin *plugin, struct err *err)
+{
+	size_t count = 0;
+	const struct setting *rows = provider_rows(provider->type, &count);
+
+	if (provider->settings.count + provider->secret_count == 0) {
+		return err_set(err, ERR_CONFIG, plugin->source, "no credential of %s is in it",
+			       plugin->name);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].required && !has_setting(provider, rows[i].name)) {
+			return err_set(err, ERR_CONFIG, plugin->source,
+				       "what stands there of %s is not enough: there is no %s",
+				       plugin->name, rows[i].name);
+		}
+	}
+	return ERR_NONE;
+}
+
+size_t foreign_add(struct import *import, const struct foreign_plugin *plugin, char **why)
+{
+	const struct plugin *known = find(plugin->client, plugin->name);
+	struct found_provider provider = { .type = known->ours };
+	enum err_code code = ERR_NONE;
+	struct err err;
+	char *text, *advice;
+
+	for (size_t i = 0; i < ROWS_MAX && known->row[i].setting && code == ERR_NONE; i++) {
+		code = take_row(&provider, &known->row[i], plugin, &err);
+	}
+	if (code == ERR_NONE) {
+		code = check_whole(&provider, plugin, &err);
+	}
+	if (code == ERR_NONE) {
+		return found_add_provider(import, &provider);
+	}
+	found_provider_clear(&provider);
+	text = err_format(&err);
+	advice = foreign_advice(plugin->client, plugin->name);
+	*why = xasprintf("%s; %s", text, advice);
 	free(text);
-	return why;
-}
-
-static char *format_tsig(const struct tsig_key *key)
-{
-	char *secret = base64_encode(key->secret, key->secret_len);
-	char *text = xasprintf("key \"%s\" {\n\talgorithm %s;\n\tsecret \"%s\";\n};\n", key->name,
-			       tsig_alg_name(key->alg), secret);
-
-	wipe_str(secret);
-	return text;
-}
-
-char *foreign_tsig_file(const char *text, const char *source, bool *sha1, struct err *err)
-{
-	struct tsig_key *key = NULL;
-	struct err why;
-	char *out;
-
-	if (tsig_key_parse(
-		    &(struct tsig_key_text){
-			    .text = text,
-			    .len = strlen(text),
-			    .source = source,
-			    .allow_sha1 = true,
-		    },
-		    &key, &why) != ERR_NONE) {
-		err_set(err, ERR_CONFIG, source, "its TSIG key cannot be used: %s", why.text);
-		return NULL;
-	}
-	*sha1 = key->alg == MAC_SHA1;
-	out = format_tsig(key);
-	tsig_key_free(key);
-	return out;
-}
-
-char *foreign_tsig(const struct foreign_tsig *tsig, bool *sha1, struct err *err)
-{
-	char *text, *out;
-
-	if (strpbrk(tsig->name, "\"\\\n;{}") || strpbrk(tsig->secret, "\"\\\n;{}") ||
-	    strpbrk(tsig->algorithm, "\"\\\n;{} ")) {
-		err_set(err, ERR_CONFIG, tsig->source, "its TSIG key holds marks that no key has");
-		return NULL;
-	}
-	text = xasprintf("key \"%s\" { algorithm %s; secret \"%s\"; };", tsig->name,
-			 tsig->algorithm, tsig->secret);
-	out = foreign_tsig_file(text, tsig->source, sha1, err);
-	wipe_str(text);
-	return out;
-}
-
-size_t foreign_add_rfc2136(struct import *import, const struct foreign_rfc2136 *from,
-			   struct err *err)
-{
-	struct found_provider provider = { .type = "rfc2136", .secret = from->key };
-	char server[ADDR_TEXT_MAX];
-	struct addr addr;
-
-	if (!addr_parse(from->server, from->port, &addr)) {
-		err_set(err, ERR_CONFIG, from->source,
-			"the server of its updates is \"%s\", and not an address", from->server);
-		wipe_str(from->key);
-		return FOUND_NONE;
-	}
-	addr_format(server, &addr, 53);
-	settings_set(&provider.settings, "server", server, NULL);
-	if (from->sha1) {
-		settings_set(&provider.settings, "allow_sha1", "true", NULL);
-	}
-	if (from->key) {
-		provider.secret_setting = "tsig_key_file";
-		provider.secret_suffix = xstrdup("tsig.key");
-	} else {
-		settings_set(&provider.settings, "unsigned", "true", NULL);
-	}
-	return found_add_provider(import, &provider);
+	free(advice);
+	return FOUND_NONE;
 }

@@ -169,18 +169,35 @@ void found_add_command(struct found_certificate *certificate, const char *line)
 
 /* ---- providers --------------------------------------------------------------------- */
 
-static void provider_clear(struct found_provider *provider)
+void found_provider_clear(struct found_provider *provider)
 {
 	settings_clear(&provider->settings);
-	wipe_str(provider->secret);
-	free(provider->secret_suffix);
+	for (size_t i = 0; i < provider->secret_count; i++) {
+		wipe_str(provider->secret[i].text);
+		free(provider->secret[i].file);
+	}
 	free(provider->name);
-	free(provider->secret_file);
 }
 
-static bool text_equal(const char *a, const char *b)
+void found_add_secret(struct found_provider *provider, const char *setting, char *text)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	if (provider->secret_count == FOUND_SECRETS_MAX) {
+		wipe_str(text); /* not reached: no plugin of the table has as many */
+		return;
+	}
+	provider->secret[provider->secret_count++] =
+		(struct found_secret){ .setting = setting, .text = text };
+}
+
+static bool secrets_equal(const struct found_provider *a, const struct found_provider *b)
+{
+	bool equal = a->secret_count == b->secret_count;
+
+	for (size_t i = 0; i < a->secret_count && equal; i++) {
+		equal = strcmp(a->secret[i].setting, b->secret[i].setting) == 0 &&
+			strcmp(a->secret[i].text, b->secret[i].text) == 0;
+	}
+	return equal;
 }
 
 static bool settings_equal(const struct settings *a, const struct settings *b)
@@ -199,10 +216,9 @@ size_t found_add_provider(struct import *import, struct found_provider *candidat
 	for (size_t i = 0; i < import->provider_count; i++) {
 		const struct found_provider *other = &import->provider[i];
 
-		if (strcmp(other->type, candidate->type) == 0 &&
-		    text_equal(other->secret, candidate->secret) &&
+		if (strcmp(other->type, candidate->type) == 0 && secrets_equal(other, candidate) &&
 		    settings_equal(&other->settings, &candidate->settings)) {
-			provider_clear(candidate);
+			found_provider_clear(candidate);
 			return i;
 		}
 	}
@@ -255,7 +271,7 @@ void found_clear(struct import *import)
 		account_clear(&import->account[i]);
 	}
 	for (size_t i = 0; i < import->provider_count; i++) {
-		provider_clear(&import->provider[i]);
+		found_provider_clear(&import->provider[i]);
 	}
 	for (size_t i = 0; i < import->certificate_count; i++) {
 		certificate_clear(&import->certificate[i]);

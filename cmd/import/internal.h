@@ -39,17 +39,23 @@ struct found_account {
 	char *eab_file;
 };
 
+#define FOUND_SECRETS_MAX 4
+
+struct found_secret {        /* what stands in a file of its own */
+	const char *setting; /* names that file: "tsig_key_file" */
+	char *text;
+	char *file; /* planned */
+};
+
 /* One credential of a provider type of ours. */
 struct found_provider {
 	const char *type;
 	struct settings settings;
-	const char *secret_setting; /* the setting that names a file of secret; NULL: none */
-	char *secret;
-	char *secret_suffix; /* "tsig.key": the end of that file's name */
+	struct found_secret secret[FOUND_SECRETS_MAX];
+	size_t secret_count;
 	/* planned */
 	char *name;
 	bool used;
-	char *secret_file;
 };
 
 struct found_name {
@@ -123,6 +129,9 @@ void import_say_err(struct import *import, const char *subject, const struct err
 /* Each gives a new last item, borrowed until the next one; NULL past FOUND_MAX, which is said. */
 struct found_account *found_add_account(struct import *import);
 struct found_certificate *found_add_certificate(struct import *import);
+/* Takes text, which is wiped in the end. */
+void found_add_secret(struct found_provider *provider, const char *setting, char *text);
+void found_provider_clear(struct found_provider *provider);
 /* Takes candidate's strings; the index of it, or of an equal one that was there. */
 size_t found_add_provider(struct import *import, struct found_provider *candidate);
 /* Borrowed until the next one. NULL: name is no DNS name (an address, for one). */
@@ -160,11 +169,23 @@ bool theirs_is_component(const char *name);
 /* Ends with suffix and is more than that. */
 bool theirs_has_suffix(const char *name, const char *suffix);
 
-/* ---- providers (foreign.c) ----------------------------------------------------------- */
+/* ---- providers (foreign.c, foreign_tsig.c) ------------------------------------------- */
 
 enum foreign_client { FOREIGN_CERTBOT, FOREIGN_ACME_SH };
 /* What is said of a plugin whose credential cannot be carried over; gives. */
 char *foreign_advice(enum foreign_client client, const char *plugin);
+/* Whether it is known which settings of a plugin are which of ours. */
+bool foreign_is_known(enum foreign_client client, const char *plugin);
+/* Such a plugin's settings, by their names there; get gives NULL for what is not set. */
+struct foreign_plugin {
+	enum foreign_client client;
+	const char *name;
+	const char *(*get)(const void *arg, const char *key);
+	const void *arg;
+	const char *source; /* where they stand */
+};
+/* Makes a provider of ours of it; FOUND_NONE: why (gives). */
+size_t foreign_add(struct import *import, const struct foreign_plugin *plugin, char **why);
 /* The same where what was found cannot be used; gives. */
 char *foreign_failed(const struct err *err);
 /* A TSIG key in BIND's form, checked; gives, NULL with a sentence where it is none. sha1: it wants

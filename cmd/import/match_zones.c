@@ -141,30 +141,55 @@ static bool provider_taken(const struct import *import, const char *name)
 	return false;
 }
 
+/* imported-NAME.key, or imported-NAME-SETTING.key where there are several. */
+static void name_secrets(const struct import *import, struct found_provider *provider)
+{
+	char *folder = into_secrets(import);
+
+	for (size_t i = 0; i < provider->secret_count; i++) {
+		struct found_secret *secret = &provider->secret[i];
+		int len = (int)(strlen(secret->setting) - strlen("_file"));
+		char *stem = provider->secret_count == 1
+				     ? xasprintf("imported-%s", provider->name)
+				     : xasprintf("imported-%s-%.*s", provider->name, len,
+						 secret->setting);
+
+		secret->file = into_free(folder, stem, ".key", secret->text);
+		free(stem);
+	}
+	free(folder);
+}
+
+static void say_provider(struct import *import, const struct found_provider *provider)
+{
+	char *subject = xasprintf("provider %s", provider->name);
+	struct buf text = BUF_INIT(4096);
+
+	buf_add_str(&text, provider->type);
+	for (size_t i = 0; i < provider->settings.count; i++) {
+		buf_addf(&text, ", %s = %s", provider->settings.item[i].name,
+			 provider->settings.item[i].text);
+	}
+	for (size_t i = 0; i < provider->secret_count; i++) {
+		buf_addf(&text, ", %s = %s", provider->secret[i].setting, provider->secret[i].file);
+	}
+	import_say(import, IMPORT_CARRIED, subject, "%s", buf_str(&text));
+	buf_clear(&text);
+	free(subject);
+}
+
 static void name_provider(struct import *import, struct found_provider *provider)
 {
 	const char *client = import->args->client;
 	char *name = xasprintf("%s-%s", client, provider->type);
-	char *folder = into_secrets(import);
-	char *stem, *subject;
 
 	for (unsigned i = 2; provider_taken(import, name); i++) {
 		free(name);
 		name = xasprintf("%s-%s-%u", client, provider->type, i);
 	}
 	provider->name = name;
-	if (provider->secret) {
-		stem = xasprintf("imported-%s", name);
-		provider->secret_file = into_free(folder, stem, ".key", provider->secret);
-		free(stem);
-	}
-	subject = xasprintf("provider %s", name);
-	import_say(import, IMPORT_CARRIED, subject, "%s %s%s%s", provider->type,
-		   provider->settings.count > 0 ? provider->settings.item[0].text : "",
-		   provider->secret_file ? ", its key in " : "",
-		   provider->secret_file ? provider->secret_file : "");
-	free(subject);
-	free(folder);
+	name_secrets(import, provider);
+	say_provider(import, provider);
 }
 
 static void say_missing(struct import *import)

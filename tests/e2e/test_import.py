@@ -332,8 +332,8 @@ def test_certbot_lineages_of_every_kind_are_judged(bed):
     plugin = ("authenticator = dns-rfc2136", "authenticator = ")
     lineage("a-webroot", plugin, ("authenticator = ",
                                   "authenticator = webroot"))
-    lineage("b-cloudflare", plugin, ("authenticator = ",
-                                     "authenticator = dns-cloudflare"))
+    lineage("b-luadns", plugin, ("authenticator = ",
+                                 "authenticator = dns-luadns"))
     lineage("c-broken", ("[renewalparams]", "[renewalparams"))
     lineage("d-off", ("[renewalparams]", "[renewalparams]\nautorenew = False"))
     lineage("e-gone", live=False)
@@ -350,7 +350,7 @@ def test_certbot_lineages_of_every_kind_are_judged(bed):
     lines = old.lines("--ca-root", pebble.ca_root)
     said(lines, "carried", "certificate example.com", "rsa2048")
     said(lines, "left", "certificate a-webroot", "webroot", "HTTP")
-    said(lines, "left", "certificate b-cloudflare", "dns-cloudflare")
+    said(lines, "left", "certificate b-luadns", "dns-luadns")
     said(lines, "left", "certificate c-broken", "c-broken.conf:")
     said(lines, "left", "certificate d-off", "autorenew")
     said(lines, "left", "certificate e-gone", "fullchain.pem")

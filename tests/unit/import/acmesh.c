@@ -118,6 +118,58 @@ static void each_name_has_its_method_and_alias(void **state)
 	expect_in_file(bed, CONF, "suffix = \"direct.example\"", true);
 }
 
+static void plugins_that_speak_http_become_providers(void **state)
+{
+	static const struct {
+		const char *method, *saved, *own, *conf, *secret;
+	} rows[] = {
+		{ "dns_cf", "SAVED_CF_Token='s3cret'\nSAVED_CF_Account_ID='acc'\n", "",
+		  "account_id = \"acc\"", "s3cret" },
+		/* for one zone alone it is saved beside the certificate */
+		{ "dns_cf", "", "CF_Token='s3cret'\n", "type = \"cloudflare\"", "s3cret" },
+		{ "dns_pdns",
+		  "SAVED_PDNS_Url='https://dns.example:8081'\nSAVED_PDNS_ServerId='localhost'\n"
+		  "SAVED_PDNS_Token='s3cret'\n",
+		  "", "endpoint = \"https://dns.example:8081\"", "s3cret" },
+		{ "dns_acmeproxy",
+		  "SAVED_ACMEPROXY_ENDPOINT='https://p.example'\nSAVED_ACMEPROXY_USERNAME='u'\n"
+		  "SAVED_ACMEPROXY_PASSWORD='s3cret'\n",
+		  "", "username = \"u\"", "s3cret" },
+		{ "dns_pdns", "SAVED_PDNS_Token='s3cret'\n", "", NULL, NULL },
+		{ "dns_pdns", "SAVED_PDNS_Url='no url'\nSAVED_PDNS_Token='s3cret'\n", "", NULL,
+		  NULL },
+	};
+	struct bed *bed = *state;
+
+	put_account(bed);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *conf =
+			xasprintf("Le_Domain='a.example'\nLe_Alt='no'\nLe_Webroot='%s'\n%s" API,
+				  rows[i].method, rows[i].own);
+		char *etc = bed_path(bed, "etc");
+		struct import_report *report;
+
+		put_file(bed, "account.conf", rows[i].saved);
+		put_domain(bed, "a.example", "a.example", NULL, conf);
+		report = import_good(bed, "acme.sh");
+		if (rows[i].conf) {
+			expect_in_file(bed, CONF, rows[i].conf, true);
+			expect_in_file(bed, CONF, rows[i].secret, false);
+			expect_in_file(bed, CONF, "providers = [ \"acme.sh-", true);
+		} else {
+			expect_line(report, IMPORT_LEFT, "certificate a.example", "endpoint");
+			expect_in_file(bed, CONF, "providers = (", false);
+		}
+		for (size_t j = 0; j < report->count; j++) {
+			assert_null(strstr(report->line[j].text, "s3cret"));
+		}
+		import_report_free(report);
+		bed_remove(etc);
+		free(etc);
+		free(conf);
+	}
+}
+
 static void wrapped_values_are_read(void **state)
 {
 	static const struct {
@@ -232,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(both_keys_of_a_name_are_carried_over),
 		TEST(each_name_has_its_method_and_alias),
+		TEST(plugins_that_speak_http_become_providers),
 		TEST(wrapped_values_are_read),
 		TEST(installed_files_are_copied_by_deploy),
 		TEST(folders_that_lie_are_left_out),

@@ -409,6 +409,53 @@ static void credentials_that_are_none_are_left_out(void **state)
 	assert_false(bed_has(bed, "state"));
 }
 
+static void a_plugins_credential_becomes_a_provider(void **state)
+{
+	static const struct {
+		const char *text, *conf, *file, *secret; /* conf NULL: it is left out */
+	} rows[] = {
+		{ "dns_cloudflare_api_token = tok-secret\n", "token_file = \"",
+		  "etc/imported-certbot-cloudflare.key", "tok-secret" },
+		{ "certbot_dns_cloudflare:dns_cloudflare_api_token = tok-secret\n",
+		  "token_file = \"", "etc/imported-certbot-cloudflare.key", "tok-secret" },
+		{ "dns_cloudflare_email = a@example.com\ndns_cloudflare_api_key = key-secret\n",
+		  "email = \"a@example.com\"", "etc/imported-certbot-cloudflare.key",
+		  "key-secret" },
+		{ "other = 1\n", NULL, NULL, NULL },
+		{ "no ini\n", NULL, NULL, NULL },
+	};
+	struct bed *bed = *state;
+	struct issued issued = issue(KEY_P256, "example.com", NULL);
+
+	put_account(bed);
+	put_live(bed, "a", &issued);
+	put_renewal(bed, "a",
+		    "authenticator = dns-cloudflare\n"
+		    "dns_cloudflare_credentials = /etc/letsencrypt/cf.ini\n");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct import_report *report;
+		char *etc = bed_path(bed, "etc");
+
+		put_file(bed, "cf.ini", rows[i].text);
+		report = import_good(bed, "certbot");
+		if (rows[i].conf) {
+			expect_line(report, IMPORT_CARRIED, "provider certbot-cloudflare", "_file");
+			expect_in_file(bed, CONF, "type = \"cloudflare\"", true);
+			expect_in_file(bed, CONF, rows[i].conf, true);
+			expect_in_file(bed, CONF, rows[i].secret, false);
+			expect_in_file(bed, rows[i].file, rows[i].secret, true);
+			assert_int_equal(bed_mode(bed, rows[i].file), 0600);
+		} else {
+			expect_line(report, IMPORT_LEFT, "certificate a", "\"cloudflare\" serves");
+			expect_in_file(bed, CONF, "providers = (", false);
+		}
+		import_report_free(report);
+		bed_remove(etc);
+		free(etc);
+	}
+	issued_clear(&issued);
+}
+
 static void control_characters_are_escaped(void **state)
 {
 	struct bed *bed = *state;
@@ -482,6 +529,7 @@ int main(void)
 		TEST(settings_that_lie_are_left_out),
 		TEST(accounts_that_are_none_are_left_out),
 		TEST(credentials_that_are_none_are_left_out),
+		TEST(a_plugins_credential_becomes_a_provider),
 		TEST(control_characters_are_escaped),
 		TEST(nothing_is_left_on_a_full_disk),
 	};
