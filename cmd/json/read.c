@@ -151,11 +151,16 @@ const char *json_str(const struct json *object, const char *key)
 	return json_text(json_get(object, key));
 }
 
+int64_t json_number(const struct json *value, int64_t absent)
+{
+	const json_t *number = json_in(value);
+
+	return json_is_integer(number) ? json_integer_value(number) : absent;
+}
+
 int64_t json_int(const struct json *object, const char *key, int64_t absent)
 {
-	const json_t *value = json_in(json_get(object, key));
-
-	return json_is_integer(value) ? json_integer_value(value) : absent;
+	return json_number(json_get(object, key), absent);
 }
 
 bool json_bool(const struct json *object, const char *key, bool absent)

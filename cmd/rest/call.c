@@ -292,7 +292,7 @@ static enum err_code complete(struct rest_call *call, struct rest_request *reque
 	if (asked->elsewhere) {
 		return ERR_NONE;
 	}
-	if (rest->token) {
+	if (rest->token && rest->token[0]) {
 		rest_request_header(request, "Authorization", "Bearer %s", rest->token);
 	}
 	return rest->api->sign ? rest->api->sign(rest, request, err) : ERR_NONE;

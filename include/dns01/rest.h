@@ -144,7 +144,8 @@ void rest_value(struct rest_walk *walk, const char *raw, const char *id);
 void rest_value_text(struct rest_walk *walk, const char *text, const char *raw);
 /* read: the set's TTL and its mark for compare-and-swap (NULL: none). */
 void rest_set_is(struct rest_walk *walk, int64_t ttl_s, const char *tag);
-/* token: a bearer token that lives so long. */
+/* token: a bearer token that lives so long. "": whatever had to be known first is, and `sign` does
+ * the rest. */
 void rest_token(struct rest_walk *walk, const char *token, int64_t lives_s);
 
 /* RFC 1035 s.5.1: "v", in pieces of 255 octets; gives. And back, joined; gives. */

@@ -5,7 +5,9 @@ import os
 from dataclasses import dataclass, field
 
 from peer.api import digest
+from peer.azure import Azure
 from peer.cloudflare import Cloudflare
+from peer.ovh import Ovh, signature as ovh_signature
 from peer.powerdns import PowerDnsApi
 from testbed.config import account, certificate, write_config, zone
 
@@ -23,10 +25,16 @@ class Row:
     # Another writer's value, made between our read and our write, survives.
     swaps: bool = True
     settings: dict = field(default_factory=dict)  # of the configuration
+    # There is a credential that can be wrong.
+    credential: bool = True
 
 
 ROWS = {
+    "azure": Row(Azure),
+    "azure_machine": Row(Azure, {"machine": True}, credential=False),
     "cloudflare": Row(Cloudflare),
+    "ovh": Row(Ovh, {"ahead_s": 5000}),
+    "ovh_oauth": Row(Ovh, {"oauth": True}),
     "powerdns": Row(PowerDnsApi),
     "powerdns_of_old": Row(PowerDnsApi, {"extends": False}, swaps=False),
 }
@@ -217,8 +225,31 @@ def _test(row, scenario):
 
 for _row_name, _row in ROWS.items():
     for _name, _scenario in SCENARIOS.items():
-        if _scenario is siblings and not _row.swaps:
+        if (_scenario is siblings and not _row.swaps
+                or _scenario is wrong_credential and not _row.credential):
             continue
         _made = _test(_row, _scenario)
         _made.__name__ = f"test_{_row_name}_{_name}"
         globals()[_made.__name__] = _made
+
+
+def test_signatures_are_as_the_vendors_publish_them(_bed):
+    """The examples of their own documentation: what the peers compute is right, so what
+    they accept is."""
+    assert ovh_signature(
+        "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF", "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1", "GET",
+        "https://eu.api.ovh.com/1.0/domains/", "", "1366560945"
+    ) == "$1$d3705e8afb27a0d2970a322b96550abfc67bb798"
+
+
+def test_azure_leaves_metadata_and_the_strings_of_others_as_they_are(bed):
+    host, value = Host(bed, ROWS["azure"]), digest()
+    strings = ["v=DKIM1; ", "p=MIIB"]
+    host.peer.plant(OWNER, "".join(strings))
+    host.peer.chunks[OWNER, "".join(strings)] = strings
+    host.peer.metadata[OWNER] = {"team": "mail"}
+    host.publish(value).assert_ok()
+    host.retract(value).assert_ok()
+    host.shows("".join(strings))
+    assert host.peer.chunks[OWNER, "".join(strings)] == strings
+    assert host.peer.metadata[OWNER] == {"team": "mail"}
