@@ -7,14 +7,16 @@ extern const struct provider provider_acmedns;
 extern const struct provider provider_azure;
 extern const struct provider provider_broker;
 extern const struct provider provider_cloudflare;
+extern const struct provider provider_google;
 extern const struct provider provider_httpreq;
 extern const struct provider provider_ovh;
 extern const struct provider provider_powerdns;
 extern const struct provider provider_rfc2136;
 
 static const struct provider *const providers[] = {
-	&provider_rfc2136,    &provider_broker,   &provider_httpreq, &provider_acmedns,
-	&provider_cloudflare, &provider_powerdns, &provider_ovh,     &provider_azure,
+	&provider_rfc2136, &provider_broker,     &provider_httpreq,
+	&provider_acmedns, &provider_cloudflare, &provider_powerdns,
+	&provider_ovh,     &provider_azure,      &provider_google,
 };
 
 static const struct provider *added[ADDED_MAX];

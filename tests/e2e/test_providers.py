@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from peer.api import digest
 from peer.azure import Azure
 from peer.cloudflare import Cloudflare
+from peer.google import Google
 from peer.ovh import Ovh, signature as ovh_signature
 from peer.powerdns import PowerDnsApi
 from testbed.config import account, certificate, write_config, zone
@@ -33,6 +34,8 @@ ROWS = {
     "azure": Row(Azure),
     "azure_machine": Row(Azure, {"machine": True}, credential=False),
     "cloudflare": Row(Cloudflare),
+    "google": Row(Google),
+    "google_machine": Row(Google, {"machine": True}, credential=False),
     "ovh": Row(Ovh, {"ahead_s": 5000}),
     "ovh_oauth": Row(Ovh, {"oauth": True}),
     "powerdns": Row(PowerDnsApi),
@@ -199,11 +202,11 @@ def wrong_credential(bed, row):
     for name in os.listdir(f"{bed.dir}/secrets"):
         with open(f"{bed.dir}/secrets/{name}", "r+", encoding="utf-8") as file:
             text = file.read()
-            for secret in host.peer.secrets():
+            for secret in host.peer.credentials():
                 text = text.replace(secret, "WrOnG" + secret[5:])
             file.seek(0)
             file.write(text)
-    wrong = "WrOnG" + host.peer.secrets()[0][5:]
+    wrong = "WrOnG" + host.peer.credentials()[0][5:]
     failed = host.publish(digest()).assert_failed(row.peer.name, "needs")
     assert wrong not in failed.err + failed.out, failed
     assert host.peer.texts(OWNER) == []
