@@ -1,6 +1,6 @@
 /*
- * azure: DNS zones of Azure. Sets of records, with an etag for compare-and-swap. The token is that of
- * a service principal (client credentials), or of the machine's managed identity.
+ * azure: DNS zones of Azure. Sets of records, with an etag for compare-and-swap. The token is that
+ * of a service principal (client credentials), or of the machine's managed identity.
  */
 #include "dns01/provider.h"
 

@@ -1,7 +1,7 @@
 /*
- * google: Google Cloud DNS. Sets of records; one change deletes the set as it was read and adds it as
- * it shall be, which is refused when it is another by now. The token is that of a service account's
- * key file, or of the machine.
+ * google: Google Cloud DNS. Sets of records; one change deletes the set as it was read and adds
+ * it as it shall be, which is refused when it is another by now. The token is that of a service
+ * account's key file, or of the machine.
  */
 #include "dns01/provider.h"
 
@@ -86,8 +86,7 @@ static enum err_code take_account(struct google *self, const struct json *accoun
 	if (!self->project) {
 		self->project = xstrdup(json_str(account, "project_id"));
 	}
-	return key_parse_pem(pem, strlen(pem), "the service account for google", &self->key,
-			     err);
+	return key_parse_pem(pem, strlen(pem), "the service account for google", &self->key, err);
 }
 
 static enum err_code take_key(struct google *self, const char *text, struct err *err)
@@ -230,7 +229,7 @@ static enum rest_next get_token(struct rest_walk *walk, const struct rest_answer
 	return REST_DONE;
 }
 
-/* ---- zones and sets ---------------------------------------------------------------------------- */
+/* ---- zones and sets ------------------------------------------------------------------------ */
 
 static const char *project_of(const struct rest_walk *walk)
 {

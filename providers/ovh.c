@@ -1,6 +1,6 @@
 /*
- * ovh: DNS zones by OVHcloud's API. Each TXT value is a record; nothing is published before the zone
- * is refreshed. Requests are signed with an application's three keys and the server's clock, or
+ * ovh: DNS zones by OVHcloud. Each TXT value is a record; nothing is published before the zone is
+ * refreshed. Requests are signed with an application's three keys and the server's clock, or
  * carry a token of a service account (OAuth2).
  */
 #include "dns01/provider.h"

@@ -229,6 +229,12 @@ static bool again_with_new_token(struct rest_call *call)
 	return true;
 }
 
+static bool says_expired(const struct rest_api *api, const struct http_response *response)
+{
+	return response->status == 401 ||
+	       (response->status == 403 && api->expired && strstr(response->body, api->expired));
+}
+
 static bool again(struct rest_call *call, const struct http_response *response)
 {
 	if (response->status == 429) {
@@ -237,7 +243,7 @@ static bool again(struct rest_call *call, const struct http_response *response)
 	if (response->status >= 500 || response->status == 408) {
 		return again_after_5xx(call, response);
 	}
-	return response->status == 401 && again_with_new_token(call);
+	return says_expired(call->rest->api, response) && again_with_new_token(call);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */

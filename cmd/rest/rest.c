@@ -1,6 +1,10 @@
 /* rest: the instance of a provider: its settings and what they lead to. */
 #include "internal.h"
 
+/* Credentials come first and stay; of a daemon's tokens the oldest are long expired. */
+#define HIDDEN_MAX 128
+#define HIDDEN_KEPT 32
+
 const char *rest_setting(const struct rest *rest, const char *name)
 {
 	const struct provider *provider = rest->api->provider;
@@ -27,9 +31,19 @@ struct world *rest_world(const struct rest *rest)
 
 void rest_hide(struct rest *rest, const char *text)
 {
-	if (text && !strlist_has(&rest->hidden, text)) {
-		strlist_add(&rest->hidden, text);
+	struct strlist *hidden = &rest->hidden;
+
+	if (!text || strlist_has(hidden, text)) {
+		return;
 	}
+	if (hidden->count == HIDDEN_MAX) {
+		char **oldest = hidden->item + HIDDEN_KEPT;
+
+		wipe_str(*oldest);
+		memmove(oldest, oldest + 1, (HIDDEN_MAX - HIDDEN_KEPT) * sizeof(*oldest));
+		hidden->count--;
+	}
+	strlist_add(hidden, text);
 }
 
 void rest_close(void *instance)

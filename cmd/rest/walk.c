@@ -7,6 +7,8 @@
  */
 #include "internal.h"
 
+#include <strings.h>
+
 #define POLL_FIRST_MS 250
 #define POLL_MAX_MS 5000
 
@@ -74,6 +76,12 @@ static bool is_scalar(const char *body)
 	return *body && strchr("\"-0123456789tfn", *body);
 }
 
+/* A page for people comes from a proxy or a portal, whatever else it looks like. */
+static bool is_page(const char *type)
+{
+	return type && strncasecmp(type, "text/html", strlen("text/html")) == 0;
+}
+
 /* An accepted answer has to be readable; of the others what can be read serves for a sentence. */
 static enum err_code read_body(const struct walk *walk, struct rest_answer *answer,
 			       struct json **json, struct xml **xml, struct err *err)
@@ -81,7 +89,7 @@ static enum err_code read_body(const struct walk *walk, struct rest_answer *answ
 	const struct rest_api *api = walk->pub.rest->api;
 	const char *type = said_header(answer->http, "content-type");
 	char shown[80] = "no type";
-	struct err why;
+	struct err why = { .text = "it is a page for people" };
 	bool ok;
 
 	if (answer->body_len == 0) {
@@ -95,7 +103,8 @@ static enum err_code read_body(const struct walk *walk, struct rest_answer *answ
 	}
 	answer->json = *json;
 	answer->xml = *xml;
-	if (ok || walk->asked.plain || !is_accepted(&walk->asked, answer->status)) {
+	if (((ok || walk->asked.plain) && !is_page(type)) ||
+	    !is_accepted(&walk->asked, answer->status)) {
 		return ERR_NONE;
 	}
 	if (type) {

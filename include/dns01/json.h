@@ -23,7 +23,7 @@ void json_free(struct json *json); /* of the root only; NULL is fine */
 /* Members are borrowed from their parent; NULL parents are fine. */
 const struct json *json_get(const struct json *object, const char *key);
 const char *json_str(const struct json *object, const char *key); /* NULL: no such string */
-const char *json_text(const struct json *value); /* of a string itself, else NULL */
+const char *json_text(const struct json *value);               /* of a string itself, else NULL */
 int64_t json_number(const struct json *value, int64_t absent); /* of an integer itself */
 int64_t json_int(const struct json *object, const char *key, int64_t absent);
 bool json_bool(const struct json *object, const char *key, bool absent);

@@ -209,6 +209,8 @@ struct rest_api {
 	/* MAY: the vendor's sentence in an answer; else the usual members are looked for. */
 	void (*said)(const struct rest_answer *answer, struct buf *out);
 
+	/* MAY: a word in the body of a 403 that says, as a 401 does, that a token has expired. */
+	const char *expired;
 	bool is_xml;
 	bool refuses_twins;  /* create answers that it is there: no read before it */
 	bool not_repeatable; /* create and write twice do something else than once */
@@ -239,6 +241,35 @@ void rest_hide(struct rest *rest, const char *text);             /* this neither
 const char *rest_environment(const char *const *names);
 struct world *rest_world(const struct rest *rest);
 
+/* ---- AWS ------------------------------------------------------------------------------------ */
+
+struct aws_keys {
+	char *access_key; /* public */
+	char *secret_key;
+	char *session; /* NULL: they are not temporary */
+};
+void aws_keys_clear(struct aws_keys *keys); /* wipes */
+
+/*
+ * Where keys are looked for, as AWS's own tools do: settings and environment, the credentials
+ * file, a container's and a machine's metadata. open finds out which; `token` of the API gets
+ * those that are temporary, again before they expire.
+ */
+struct aws_source;
+enum err_code aws_source_open(struct rest *rest, struct aws_source **out,
+			      struct err *err) MUST_CHECK;
+void aws_source_free(struct aws_source *source); /* NULL is fine */
+enum rest_next aws_source_step(struct aws_source *source, struct rest_walk *walk,
+			       const struct rest_answer *answer);
+const struct aws_keys *aws_source_keys(const struct aws_source *source);
+
+struct aws_scope {
+	const char *region, *service; /* "us-east-1", "route53" */
+};
+/* Signature Version 4, of the host, the time, the session, the query and the body. */
+void aws_sign(struct rest_request *request, const struct aws_keys *keys,
+	      const struct aws_scope *scope);
+
 /* Rows for a provider's settings table; each is followed by a comma where it stands. */
 #define REST_ROW_ENDPOINT(url)                                                                  \
 	{                                                                                       \
@@ -268,6 +299,26 @@ struct world *rest_world(const struct rest *rest);
 		.name = "zone_id", .type = SETTING_STRING,                                   \
 		.help = "The zone's identifier at the API, which is then not asked for it; " \
 			"for a credential that may not list zones."                          \
+	}
+#define AWS_ROWS                                                                                   \
+	{ .name = "access_key_id",                                                                 \
+	  .type = SETTING_STRING,                                                                  \
+	  .help = "The access key's identifier, which goes with secret_access_key_file." },        \
+		REST_ROWS_SECRET("secret_access_key", "the secret access key"),                    \
+		REST_ROWS_SECRET("session_token", "the session token of temporary keys"),          \
+		{ .name = "profile",                                                               \
+		  .type = SETTING_STRING,                                                          \
+		  .help = "A profile of the credentials file ($AWS_SHARED_CREDENTIALS_FILE, else " \
+			  "~/.aws/credentials)." },                                                \
+		{ .name = "metadata_endpoint",                                                     \
+		  .type = SETTING_URL,                                                             \
+		  .choices = "http://",                                                            \
+		  .fallback = "http://169.254.169.254",                                            \
+		  .help = "Where a machine gets the keys of its role." },                          \
+	{                                                                                          \
+		.name = "container_endpoint", .type = SETTING_URL, .choices = "http://",           \
+		.fallback = "http://169.254.170.2",                                                \
+		.help = "Where a container gets the keys of its role."                             \
 	}
 #define REST_ROWS_SECRET(secret_name, what)                                                     \
 	{ .name = secret_name "_file",                                                          \

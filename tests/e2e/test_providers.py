@@ -10,6 +10,7 @@ from peer.cloudflare import Cloudflare
 from peer.google import Google
 from peer.ovh import Ovh, signature as ovh_signature
 from peer.powerdns import PowerDnsApi
+from peer.route53 import Route53
 from testbed.config import account, certificate, write_config, zone
 
 DOMAIN = "example.com"
@@ -40,6 +41,8 @@ ROWS = {
     "ovh_oauth": Row(Ovh, {"oauth": True}),
     "powerdns": Row(PowerDnsApi),
     "powerdns_of_old": Row(PowerDnsApi, {"extends": False}, swaps=False),
+    "route53": Row(Route53, {"busy": 1}),
+    "route53_machine": Row(Route53, {"keys": "machine"}, credential=False),
 }
 
 
