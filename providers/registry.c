@@ -15,9 +15,9 @@ extern const struct provider provider_rfc2136;
 extern const struct provider provider_route53;
 
 static const struct provider *const providers[] = {
-	&provider_rfc2136,    &provider_broker,   &provider_httpreq, &provider_acmedns,
-	&provider_cloudflare, &provider_powerdns, &provider_ovh,     &provider_azure,
-	&provider_google,     &provider_route53,
+	&provider_rfc2136,    &provider_broker,  &provider_httpreq, &provider_acmedns,
+	&provider_cloudflare, &provider_route53, &provider_google,  &provider_azure,
+	&provider_powerdns,   &provider_ovh,
 };
 
 static const struct provider *added[ADDED_MAX];
