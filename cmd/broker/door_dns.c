@@ -333,13 +333,7 @@ void dns_conn_drop(struct conn_dns *conn)
 	}
 }
 
-static void on_idle(void *arg)
-{
-	struct conn_dns *conn = arg;
-
-	conn->idle = NULL;
-	conn_drop(conn);
-}
+static void on_idle(void *arg);
 
 static void arm_idle(struct conn_dns *conn)
 {
@@ -347,6 +341,19 @@ static void arm_idle(struct conn_dns *conn)
 
 	world_timer_cancel(world, conn->idle);
 	conn->idle = world_timer_start(world, TCP_IDLE_US, on_idle, conn);
+}
+
+/* RFC 7766 s.6.1: while an answer is awaited a connection is not idle. */
+static void on_idle(void *arg)
+{
+	struct conn_dns *conn = arg;
+
+	conn->idle = NULL;
+	if (conn->tasks > 0) {
+		arm_idle(conn);
+	} else {
+		conn_drop(conn);
+	}
 }
 
 /* RFC 1035 s.4.2.2: two octets of length before each message. */
