@@ -184,6 +184,8 @@ struct errand {
 
 struct errand *errand_add(struct crowd *crowd, struct member *member, enum errand_kind kind,
 			  int64_t delay_us);
+/* A value is removed by an errand of its own. */
+void errand_farewell(struct crowd *crowd, struct ask *ask);
 /* It asked, and knows what became of it: well or not. */
 void errand_asked(struct errand *errand, bool well);
 void errand_over(struct errand *errand);

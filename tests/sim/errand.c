@@ -359,15 +359,21 @@ static void go_to(struct errand *errand, enum errand_state state, int64_t delay_
 	later(errand, delay_us, on_act);
 }
 
-/* Anything of another that is of interest. */
+/* Anything of another that is of interest: held, most of all. */
 static struct ask *pick_prey(struct errand *errand)
 {
 	struct ask *pick = NULL;
 	uint64_t seen = 0;
 
 	for (struct ask *ask = errand->crowd->asks; ask; ask = ask->next) {
-		if (ask->member && ask->member != errand->member &&
-		    sim_below(errand->crowd->sim, ++seen) == 0) {
+		bool held = ask->state == ASK_HELD;
+
+		if (!ask->member || ask->member == errand->member ||
+		    (pick && pick->state == ASK_HELD && !held)) {
+			continue;
+		}
+		seen = held && pick && pick->state != ASK_HELD ? 0 : seen;
+		if (sim_below(errand->crowd->sim, ++seen) == 0) {
 			pick = ask;
 		}
 	}
@@ -709,7 +715,7 @@ static void on_begin(struct sim *sim, void *arg)
 	errand->honest = is_honest(errand);
 	act(errand);
 	if (errand->leaves) {
-		later(errand, (int64_t)sim_below(sim, 1 + sim_below(sim, 30000000)), on_leave);
+		later(errand, (int64_t)sim_below(sim, 1 + sim_below(sim, 5000000)), on_leave);
 	}
 }
 
@@ -728,6 +734,22 @@ struct errand *errand_add(struct crowd *crowd, struct member *member, enum erran
 	crowd->errands_left++;
 	later(errand, delay_us, on_begin);
 	return errand;
+}
+
+void errand_farewell(struct crowd *crowd, struct ask *ask)
+{
+	struct errand *errand = xcalloc(1, sizeof(*errand));
+
+	errand->crowd = crowd;
+	errand->member = &crowd->member[ask->member->index];
+	errand->kind = ask->member->by_key ? ERRAND_UPDATE_TCP : ERRAND_API;
+	buf_init(&errand->message, 4096);
+	buf_init(&errand->in, 65537);
+	errand->ask[errand->ask_count++] = ask;
+	errand->next = crowd->errands;
+	crowd->errands = errand;
+	crowd->errands_left++;
+	go_to(errand, ERRAND_REMOVING, 0);
 }
 
 void errand_free(struct errand *errand)

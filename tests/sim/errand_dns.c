@@ -287,7 +287,7 @@ static void on_tcp_silence(struct sim *sim, void *arg)
 
 	if (wait->serial == errand->serial) {
 		errand->serial++;
-		if (errand->crowd->scenario->gentle) {
+		if (errand->restarts == errand->crowd->restarts) {
 			sim_violated(sim, "once: %s waits for ever", errand->member->name);
 		}
 		outside_close(errand->conn);
@@ -307,6 +307,10 @@ static void on_stream(struct sim *sim, void *arg, const struct outside_in *in)
 		return;
 	}
 	if (in->event == WORLD_STREAM_END) {
+		if (!in->broken) {
+			sim_violated(sim, "once: %s waits for an answer, and is hung up on",
+				     errand->member->name);
+		}
 		errand->serial++;
 		outside_close(errand->conn);
 		errand->conn = NULL;

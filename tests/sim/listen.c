@@ -457,6 +457,7 @@ struct outside_conn {
 struct conn_packet {
 	struct outside_conn *conn;
 	enum world_stream_event event;
+	bool broken;
 	size_t len;
 	uint8_t data[];
 };
@@ -476,6 +477,7 @@ static void conn_send(struct outside_conn *conn, sim_fire *fire, int64_t *last_u
 
 	packet->conn = conn;
 	packet->event = what->event;
+	packet->broken = what->broken;
 	packet->len = what->len;
 	if (what->len > 0) {
 		memcpy(packet->data, what->data, what->len);
@@ -493,15 +495,17 @@ static void on_back(struct sim *sim, void *arg)
 	if (!conn->closed) {
 		conn->in(sim, conn->arg,
 			 &(struct outside_in){ .event = packet->event,
+					       .broken = packet->broken,
 					       .data = packet->data,
 					       .len = packet->len });
 	}
 	conn_drop(conn);
 }
 
-static void conn_ends(struct outside_conn *conn)
+static void conn_ends(struct outside_conn *conn, bool broken)
 {
-	conn_send(conn, on_back, &conn->back_us, &(struct outside_in){ .event = WORLD_STREAM_END });
+	conn_send(conn, on_back, &conn->back_us,
+		  &(struct outside_in){ .event = WORLD_STREAM_END, .broken = broken });
 }
 
 static void on_there(struct sim *sim, void *arg)
@@ -529,7 +533,7 @@ static void on_connect(struct sim *sim, void *arg)
 	struct world_stream *stream;
 
 	if (!listener) {
-		conn_ends(conn);
+		conn_ends(conn, true);
 		conn_drop(conn);
 		return;
 	}
@@ -566,7 +570,7 @@ static void break_off(struct outside_conn *conn)
 	conn->broken = true;
 	conn_send(conn, on_there, &conn->there_us,
 		  &(struct outside_in){ .event = WORLD_STREAM_END });
-	conn_ends(conn);
+	conn_ends(conn, true);
 }
 
 /* In one piece or in two, as TCP likes. */
@@ -620,7 +624,7 @@ void listen_stream_close(struct world_stream *stream)
 	struct outside_conn *conn = stream->outside;
 
 	conn->stream = NULL;
-	conn_ends(conn);
+	conn_ends(conn, stream->process->dead);
 	conn_drop(conn);
 }
 

@@ -45,6 +45,7 @@ void outside_datagram(struct sim *sim, const struct outside_packet *packet);
 struct outside_in {
 	enum world_stream_event event;
 	bool sent;
+	bool broken; /* an end that is nobody's wish */
 	const uint8_t *data;
 	size_t len;
 };

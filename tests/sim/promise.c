@@ -276,9 +276,9 @@ void promise_killed(struct crowd *crowd)
 static bool is_due(const struct crowd *crowd, const char *value)
 {
 	for (struct ask *ask = first_of(crowd, value); ask; ask = next_of(ask)) {
-		/* What a hook could not remove waits for a sweep. */
-		if ((ask->state != ASK_RELEASED || !ask->member) &&
-		    crowd->sim->now_us < ask->until_us) {
+		/* What a hook left waits for a sweep. */
+		if (!ask->member ||
+		    (ask->state != ASK_RELEASED && crowd->sim->now_us < ask->until_us)) {
 			return false;
 		}
 	}

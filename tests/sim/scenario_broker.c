@@ -16,6 +16,7 @@
 #define MANY_EACH 1000
 #define MANY_COVERED_US 2000000
 #define REST_US ((int64_t)180 * 1000000)
+#define MUTE_LAST_US ((int64_t)20 * 1000000)
 #define SWEPT_US ((int64_t)3700 * 1000000) /* within that time the daemon sweeps by itself */
 #define ROLE_DAEMON 0
 
@@ -305,7 +306,7 @@ static void mute(struct scenario *scenario)
 	struct net_server *server = some_server(scenario, 0);
 
 	server->was_unwell = true;
-	server->mute_until_us = sim->now_us + 1000000 + (int64_t)sim_below(sim, 40000000);
+	server->mute_until_us = sim->now_us + 1000000 + (int64_t)sim_below(sim, 100000000);
 	sim_say(sim, "%s grows mute", server->name);
 }
 
@@ -396,7 +397,7 @@ static void make_member(struct crowd *crowd, size_t i, bool many)
 	member->by_key = !many && i % 3 == 2;
 	member->stored = !many && i % 5 == 3;
 	member->lease_s = 60 * (1 + (int64_t)sim_below(crowd->sim, 30));
-	member->wait_s = many ? 1200 : 5 + (int64_t)sim_below(crowd->sim, 200);
+	member->wait_s = many ? 1200 : 5 + (int64_t)sim_below(crowd->sim, i % 2 ? 200 : 10);
 	snprintf(member->name, sizeof(member->name), "c%zu", i);
 	snprintf(member->key, sizeof(member->key), "c%zu.key", i);
 	sim_random(crowd->sim, draw, sizeof(draw));
@@ -469,10 +470,10 @@ static void draw_manners(struct errand *errand, bool rough)
 	errand->keeps = sim_below(sim, 6) == 0;
 	errand->repeats = sim_below(sim, 6) == 0;
 	errand->by_id = sim_below(sim, 2);
-	errand->steals = sim_below(sim, 6) == 0;
+	errand->steals = sim_below(sim, 4) == 0;
 	errand->impostor = sim_below(sim, 20) == 0;
 	errand->greedy = rough && sim_below(sim, 4) == 0;
-	errand->leaves = rough && !errand->member->by_key && sim_below(sim, 6) == 0;
+	errand->leaves = rough && !errand->member->by_key && sim_below(sim, 4) == 0;
 }
 
 static void add_errands(struct crowd *crowd)
@@ -643,6 +644,25 @@ static int64_t last_lease_us(const struct crowd *crowd)
 	return last_us;
 }
 
+/* The primaries hear and say nothing while the last ones let go: it is to be tried again. */
+static void say_farewell(struct crowd *crowd)
+{
+	struct sim *sim = crowd->sim;
+
+	for (size_t i = 0; i < sim->net->zone_count; i++) {
+		sim->net->zone[i].server[0].mute_until_us = sim->now_us + MUTE_LAST_US;
+		sim->net->zone[i].server[0].mood = MOOD_SILENT;
+	}
+	for (struct ask *ask = crowd->asks; ask; ask = ask->next) {
+		if (ask->member && ask->state == ASK_HELD && sim_below(sim, 4) == 0) {
+			errand_farewell(crowd, ask);
+		}
+	}
+	crowd->scenario->rest_until_us = sim->now_us + MUTE_LAST_US;
+	run_while(crowd->scenario, until_rested);
+	heal_servers(sim);
+}
+
 /* Nothing goes wrong any more. A daemon whose clock is wrong is started anew. */
 static void come_to_rest(struct scenario *scenario)
 {
@@ -659,10 +679,18 @@ static void come_to_rest(struct scenario *scenario)
 	} else if (runs_over(scenario)) {
 		add_run(scenario, ROLE_DAEMON, 0);
 	}
+	if (scenario->rough) {
+		say_farewell(sim->house);
+	}
 	scenario->rest_until_us = sim->now_us + REST_US;
 	run_while(scenario, until_rested);
 	promise_left(sim->house);
-	scenario->rest_until_us = last_lease_us(sim->house) + SWEPT_US;
+	scenario->rest_until_us = last_lease_us(sim->house) + REST_US;
+	run_while(scenario, until_rested);
+	if (!scenario->jumped) { /* leases by clocks that were wrong end at other times */
+		promise_left(sim->house);
+	}
+	scenario->rest_until_us = sim->now_us + SWEPT_US;
 	run_while(scenario, until_rested);
 	invariants_clean(sim);
 	run = living_daemon(scenario);
