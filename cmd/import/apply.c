@@ -5,6 +5,8 @@
  */
 #include "internal.h"
 
+#include "dns01/issue.h"
+
 struct apply {
 	const struct import *import;
 	const struct conf *merged;
@@ -144,26 +146,22 @@ static void narrow_zones(const struct apply *apply, const struct conf_certificat
 
 /* The configuration of one lineage: itself, its account, and where its names are published;
  * gives. */
-static char *narrow_conf(const struct apply *apply, const struct conf_certificate *certificate)
+static char *narrow_conf(const struct apply *apply, const struct found_certificate *from,
+			 const struct conf_certificate *certificate)
 {
 	const struct conf *conf = apply->merged;
 	struct conf narrow = *conf; /* borrows all of it */
-	const struct conf_account *account = conf_find_account(conf, certificate->account);
-	struct conf_account one = *account;
-	struct conf_certificate itself = *certificate;
+	struct conf_account account = *conf_find_account(conf, certificate->account);
 	char *text;
 
-	narrow.account = &one;
+	narrow.account = &account;
 	narrow.account_count = 1;
-	narrow.certificate = &itself;
-	narrow.certificate_count = 1;
-	narrow.include = (struct strlist){ 0 };
 	narrow.listener_count = 0;
 	narrow.client_count = 0;
 	narrow.zone = NULL;
 	narrow.zone_count = 0;
 	narrow_zones(apply, certificate, &narrow);
-	text = conf_dump(&narrow, apply->import->args->rows);
+	text = lineage_conf_text(&narrow, certificate, from->key_type, from->lineage);
 	free(narrow.zone);
 	return text;
 }
@@ -179,7 +177,7 @@ static enum err_code write_lineage(struct apply *apply, const struct found_certi
 	strlist_add(&apply->lineages, from->lineage);
 	code = lineage_open(state, from->lineage, &lineage, apply->err);
 	if (code == ERR_NONE) {
-		text = narrow_conf(apply, certificate);
+		text = narrow_conf(apply, from, certificate);
 		code = lineage_store(lineage,
 				     &(struct lineage_set){
 					     .key = from->key,

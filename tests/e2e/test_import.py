@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 
 from testbed.config import rfc2136, text_of, zone
@@ -91,10 +92,15 @@ def assert_goes_on(old, pebble, site, lineage, *, key_type="p256",
                    names=NAMES):
     """The imported configuration renews with the imported account."""
     before = serial(old.bed, old.bed.current(lineage))
+    plan = old.dns01("renew", "--plan", lineage).assert_ok().out
+    assert re.search(rf"^{re.escape(lineage)} +waits", plan, re.M), plan
     mark = pebble.mark()
-    old.dns01("issue", lineage).assert_ok()
+    old.dns01("renew", "--force", lineage).assert_ok()
     assert pebble.count("/sign-me-up", since=mark) == 0, "a new account"
     assert pebble.issued(mark) == 1
+    # The CA knew which certificate this one follows.
+    assert any("marked as replaced" in line
+               for _, line in pebble.process.lines[mark:])
     issued = old.bed.assert_issued(pebble, names, lineage=lineage,
                                    key_type=key_type)
     assert issued.serial != before
