@@ -56,17 +56,35 @@ static const char *server_of(const struct rest_walk *walk)
 	return rest_setting(walk->rest, "server_id");
 }
 
+/* Secondaries go by the serial, which the API leaves alone unless it is told otherwise. */
+static void warn_of_serial(const struct rest_walk *walk, const struct json *zone)
+{
+	const char *edit = json_str(zone, "soa_edit_api"), *kind = json_str(zone, "kind");
+
+	if (edit && !edit[0] && kind &&
+	    (strcmp(kind, "Master") == 0 || strcmp(kind, "Primary") == 0)) {
+		log_warn("powerdns: zone %s: the API does not raise its serial, so its secondaries "
+			 "will not see the change; run: pdnsutil set-meta %s SOA-EDIT-API DEFAULT",
+			 walk->suffix, walk->suffix);
+	}
+}
+
 static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer *answer)
 {
+	const struct json *zone = answer ? json_at(answer->json, 0) : NULL;
+
 	if (!answer) {
 		return rest_ask(walk, "GET", NULL, "/api/v1/servers/%s/zones?zone=%s.&dnssec=false",
 				server_of(walk), walk->suffix);
 	}
-	for (size_t i = 0; i < json_len(answer->json); i++) {
-		const struct json *zone = json_at(answer->json, i);
-
+	if (zone) {
 		rest_zone_found(walk, json_str(zone, "name"), json_str(zone, "id"));
+		rest_ask(walk, "GET", NULL, "/api/v1/servers/%s/zones/%s?rrsets=false",
+			 server_of(walk), json_str(zone, "id"));
+		rest_accept(walk, 404);
+		return REST_SEND;
 	}
+	warn_of_serial(walk, answer->json);
 	return REST_DONE;
 }
 

@@ -46,6 +46,8 @@ struct rest {
 	struct zone_entry *zones;
 	struct zone_find *finds;
 	int64_t zones_all_until_us; /* until when the list of zones is whole */
+	bool zones_asked;           /* once at least */
+	bool zones_listed;          /* it was answered by a list of all */
 
 	struct rest_call *calls, *calls_last; /* in the order in which they came */
 	unsigned in_flight;

@@ -8,8 +8,6 @@
 
 #define COMMAND_MS 60000
 
-extern char **environ;
-
 static enum err_code take(struct rest *rest, struct secret *secret, const char *text,
 			  const char *source, struct err *err)
 {

@@ -134,6 +134,7 @@ void rest_zones_all(struct rest_walk *walk)
 {
 	walk->rest->zones_all_until_us =
 		rest_now_us(walk->rest) + INT64_C(1000000) * REST_ZONE_CACHE_S;
+	walk->rest->zones_listed = true;
 }
 
 void zones_forget(struct rest *rest)
@@ -199,6 +200,7 @@ static void on_asked(void *arg, const struct walk_end *end)
 	char *task = xasprintf("look for the zone %s", entry->zone.name);
 
 	entry->walk = NULL;
+	rest->zones_asked = true;
 	if (entry->state == ENTRY_ASKING) {
 		entry->state = ENTRY_ABSENT;
 		entry->until_us = end->next == REST_DONE
@@ -236,6 +238,17 @@ static void ask(struct zone_find *find, const char *suffix)
 	walk_then(entry->walk, on_asked, entry);
 }
 
+/* What is asked now, where its answer may be a list of all zones; NULL: nothing. */
+static const struct zone_entry *list_to_come(const struct rest *rest)
+{
+	const struct zone_entry *entry = rest->zones;
+
+	while (entry && entry->state != ENTRY_ASKING) {
+		entry = entry->next;
+	}
+	return !rest->zones_asked || rest->zones_listed ? entry : NULL;
+}
+
 static void not_found(struct zone_find *find)
 {
 	struct strlist asked = { 0 };
@@ -254,6 +267,13 @@ static void not_found(struct zone_find *find)
 	finish(find, NULL);
 }
 
+static void not_in(struct zone_find *find, const char *zone)
+{
+	err_set(&find->err, ERR_CONFIG, find->owner,
+		"it is not in zone %s, which the settings of %s name", zone,
+		find->rest->api->provider->name);
+}
+
 static void look(void *arg)
 {
 	struct zone_find *find = arg;
@@ -261,6 +281,9 @@ static void look(void *arg)
 	const char *only = rest_setting(rest, "zone");
 
 	find->timer = NULL;
+	if (only && !name_under(find->owner, only)) {
+		not_in(find, only);
+	}
 	if (find->err.code != ERR_NONE) {
 		finish(find, NULL);
 		return;
@@ -281,7 +304,10 @@ static void look(void *arg)
 				return;
 			}
 		} else if (rest_now_us(rest) >= rest->zones_all_until_us) {
-			ask(find, at);
+			find->waits = list_to_come(rest);
+			if (!find->waits) {
+				ask(find, at);
+			}
 			return;
 		}
 	}
@@ -299,9 +325,7 @@ static void take_fixed(void *arg)
 	find->timer = NULL;
 	name = name ? name : find->dns_zone;
 	if (!name_under(find->owner, name)) {
-		err_set(&find->err, ERR_CONFIG, find->owner,
-			"it is not in zone %s, which the settings of %s name", name,
-			rest->api->provider->name);
+		not_in(find, name);
 		finish(find, NULL);
 		return;
 	}

@@ -50,7 +50,8 @@ def test_files_are_put_below_destdir_with_their_modes(bed):
     expected = {"bin/dns01", "share/man/man1/dns01.1",
                 "share/man/man5/dns01.conf.5", "share/man/man7/dns01-providers.7",
                 "include/dns01/provider.h", "include/dns01/rest.h",
-                "share/doc/dns01/providers.md", "lib/sysusers.d/dns01.conf",
+                "share/doc/dns01/providers.md", "share/doc/dns01/exec.md",
+                "share/dns01/exec/nsupdate-gss", "lib/sysusers.d/dns01.conf",
                 "lib/tmpfiles.d/dns01.conf"}
     expected |= {f"lib/systemd/system/{unit}" for unit in UNITS}
     expected |= {f"share/doc/dns01/examples/{name}" for name in os.listdir(
@@ -62,7 +63,7 @@ def test_files_are_put_below_destdir_with_their_modes(bed):
     for path, mode in files.items():
         assert not path.startswith(".."), f"{path} is not below the prefix"
         runs = path == "bin/dns01" or re.fullmatch(
-            r"share/dns01/hooks/[^.]+", path)
+            r"share/dns01/(hooks|exec)/[^.]+", path)
         assert mode == (0o755 if runs else 0o644), path
     assert _install(bed, "/usr", bed.path("package/.")[:-2]) == files
 

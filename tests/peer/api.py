@@ -161,7 +161,7 @@ class NameServer:
 
     def __init__(self, bed, records, address):
         self.records = records
-        self.address = address
+        self.addresses = [address]  # of the zones' name servers: ns1, ns2 ...
         server = self
 
         class Udp(socketserver.BaseRequestHandler):
@@ -192,16 +192,16 @@ class NameServer:
             bed.on_close(made.shutdown)
 
     def _records_of(self, name, kind, zone):
-        a_server = dnswire.Record(f"ns1.{zone}", dnswire.A, 1, 60,
-                                  socket.inet_aton(self.address))
+        servers = {f"ns{i}.{zone}": a for i, a in enumerate(self.addresses, 1)}
         if kind == dnswire.TXT:
             return [dnswire.Record(r.owner, dnswire.TXT, 1, r.ttl, b"".join(
                         bytes([len(p)]) + p for p in _pieces(r.text.encode())))
                     for r in self.records.at(name)]
-        if kind == dnswire.A and name == f"ns1.{zone}":
-            return [a_server]
+        if kind == dnswire.A and name in servers:
+            return [dnswire.Record(name, dnswire.A, 1, 60, socket.inet_aton(servers[name]))]
         if name == zone and kind == dnswire.NS:
-            return [dnswire.Record(zone, dnswire.NS, 1, 60, dnswire.write_name(f"ns1.{zone}"))]
+            return [dnswire.Record(zone, dnswire.NS, 1, 60, dnswire.write_name(n))
+                    for n in servers]
         if name == zone and kind == dnswire.SOA:
             return [self._soa(zone)]
         return []
@@ -228,7 +228,7 @@ class NameServer:
             out.answer = self._records_of(name, kind, zone)
             if not out.answer:
                 out.authority = [self._soa(zone)]
-                known = name == zone or any(
+                known = name == zone or name.startswith("ns") or any(
                     r.owner == name or r.owner.endswith("." + name) for r in self.records.list)
                 out.flags |= 0 if known else dnswire.NXDOMAIN
         octets = dnswire.build(out)
@@ -258,8 +258,7 @@ class Api:
         self.faults = []
         self.lock = threading.RLock()
         self.address = bed.address()
-        if serve_dns:
-            NameServer(bed, self.records, self.address)
+        self.server = NameServer(bed, self.records, self.address) if serve_dns else None
         self._start_https()
 
     # For tests
@@ -285,6 +284,8 @@ class Api:
 
     def delegate(self, *others):
         """Delegates the zones to this peer, and to others that serve them as well."""
+        for peer in (self, *others):
+            peer.server.addresses = [p.address for p in (self, *others)]
         for name in self.records.zones:
             zone = Zone(name)
             for peer in (self, *others):

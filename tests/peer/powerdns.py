@@ -12,6 +12,7 @@ class PowerDnsApi(Api):
         self.key = secret()
         self.extends = extends
         self.notified = 0
+        self.soa_edit_api = "DEFAULT"
 
     def settings(self):
         return {"endpoint": self.url, "key_file": self.secret_file("pdns.key", self.key)}
@@ -39,7 +40,10 @@ class PowerDnsApi(Api):
             self.notified += 1
             return Reply(200, {"result": "Notification queued"})
         if request.method == "GET":
-            return Reply(200, {"name": zone + ".", "rrsets": self._rrsets(request)})
+            shown = {"name": zone + ".", "kind": "Master", "soa_edit_api": self.soa_edit_api}
+            if request.query.get("rrsets") != "false":
+                shown["rrsets"] = self._rrsets(request)
+            return Reply(200, shown)
         return self._patch(request.json["rrsets"])
 
     def _rrsets(self, request):

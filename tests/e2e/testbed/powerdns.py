@@ -1,6 +1,7 @@
 """PowerDNS as a primary that takes dynamic updates."""
 
 import os
+import secrets
 import sqlite3
 
 from . import dnswire
@@ -93,3 +94,20 @@ class PowerDns:
 
     def stop(self):
         self.process.stop()
+
+
+class PowerDnsWithApi(PowerDns):
+    """The same with its HTTP API, on loopback, at `url`, with `api_key`."""
+
+    def __init__(self, bed, **options):
+        self.api_key = secrets.token_hex(16)
+        self.port = bed.port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(bed, **options)
+        with open(f"{self.folder}/pdns.conf", "a", encoding="ascii") as file:
+            file.write("webserver=yes\nwebserver-address=127.0.0.1\n"
+                       f"webserver-port={self.port}\napi=yes\napi-key={self.api_key}\n")
+
+    def provider(self, name="pdns", **more):
+        key = self.bed.write(f"secrets/{self.name}.key", self.api_key, mode=0o600)
+        return {"name": name, "type": "powerdns", "endpoint": self.url, "key_file": key, **more}
