@@ -283,6 +283,10 @@ static void print_revoked(const struct revoke_run *run)
 		       run->reason_name);
 		if (run->fresh_serial) {
 			printf("  now     %s\n", run->fresh_serial);
+		} else if (run->lineage) {
+			printf("  next    `dns01 issue %s` replaces it, `dns01 delete %s` removes "
+			       "it\n",
+			       run->lineage, run->lineage);
 		}
 		return;
 	}
