@@ -508,6 +508,25 @@ out:
 	lineage_free(lineage);
 }
 
+/* What could not even be begun; what was tried was told when it ended. */
+static void tell_unread(struct deploy *deploy, struct deploy_target *target)
+{
+	char *what = xasprintf("read %s", target->name);
+
+	if (target->worked) {
+		notify_deployed(deploy->args.notify, what);
+	} else {
+		strlist_add(&deploy->lineages, target->name);
+		notify_deploy_failed(deploy->args.notify, &(struct notify_deploy){
+								  .what = what,
+								  .lineages = &deploy->lineages,
+								  .err = &target->failure,
+							  });
+		strlist_clear(&deploy->lineages);
+	}
+	free(what);
+}
+
 static void step_end(struct deploy *deploy)
 {
 	for (size_t i = 0; i < deploy->list.count; i++) {
@@ -518,6 +537,9 @@ static void step_end(struct deploy *deploy)
 		}
 		if (target->worked || target->failure.code != ERR_NONE) {
 			remember(deploy, target);
+			if (deploy->args.notify) {
+				tell_unread(deploy, target);
+			}
 		}
 	}
 	lock_release(deploy->lock);

@@ -345,7 +345,6 @@ static enum err_code write_folder(int folder, const struct export_set *set,
 	struct versions versions = { .folder = folder };
 	char name[VERSION_NAME_MAX], before[TARGET_MAX] = "";
 	enum err_code code = export_list(folder, find_last, &versions, err);
-	bool adopted = read_link(folder, CURRENT, before);
 
 	if (code != ERR_NONE) {
 		return code;
@@ -356,8 +355,9 @@ static enum err_code write_folder(int folder, const struct export_set *set,
 	}
 	snprintf(name, sizeof(name), ".v%04u", versions.last + 1);
 	code = write_version(folder, name, set, rights, err);
-	if (code == ERR_NONE && !adopted) {
+	if (code == ERR_NONE && !read_link(folder, CURRENT, before)) {
 		code = adopt(folder, err);
+		(void)read_link(folder, CURRENT, before);
 	}
 	if (code == ERR_NONE) {
 		code = switch_to(folder, name, err);
