@@ -289,6 +289,8 @@ install: $(OUT)/dns01 $(OUT)/dns01.conf.5 $(OUT)/dns01-providers.7
 	$(Q)$(call put_each,contrib/hooks/*.md,share/doc/dns01/hooks)
 	$(Q)$(call put_each,contrib/api/*,share/doc/dns01/api)
 	$(Q)$(call put_each,contrib/hooks/*.sh,share/dns01/hooks)
+	$(Q)$(call put_each,contrib/deploy/*.md,share/dns01/deploy)
+	$(Q)$(foreach recipe,$(filter-out %.md,$(wildcard contrib/deploy/*)),$(call put,755,$(recipe),share/dns01/deploy/$(notdir $(recipe))) &&) :
 	$(Q)$(call put,755,contrib/exec/nsupdate-gss,share/dns01/exec/nsupdate-gss)
 	$(Q)$(call put,644,contrib/exec/README.md,share/doc/dns01/exec.md)
 	$(Q)$(foreach hook,$(filter-out %.md %.sh,$(wildcard contrib/hooks/*)),$(call put,755,$(hook),share/dns01/hooks/$(notdir $(hook))) &&) :

@@ -59,11 +59,13 @@ def test_files_are_put_below_destdir_with_their_modes(bed):
     expected |= {f"share/{'doc/' if name.endswith('.md') else ''}dns01/hooks/"
                  f"{name}" for name in os.listdir(
                      os.path.join(TOP, "contrib/hooks"))}
+    expected |= {f"share/dns01/deploy/{name}" for name in os.listdir(
+        os.path.join(TOP, "contrib/deploy"))}
     assert expected <= set(files), expected - set(files)
     for path, mode in files.items():
         assert not path.startswith(".."), f"{path} is not below the prefix"
         runs = path == "bin/dns01" or re.fullmatch(
-            r"share/dns01/(hooks|exec)/[^.]+", path)
+            r"share/dns01/(hooks|exec|deploy)/[^.]+", path)
         assert mode == (0o755 if runs else 0o644), path
     assert _install(bed, "/usr", bed.path("package/.")[:-2]) == files
 

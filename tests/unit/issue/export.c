@@ -150,7 +150,7 @@ static void holds(const struct copy *copy, const char *folder)
 	}
 }
 
-/* ---- folders ------------------------------------------------------------------------------ */
+/* ---- folders ----------------------------------------------------------------------- */
 
 static void files_switch_by_one_link(void **state)
 {
@@ -317,7 +317,7 @@ static void certbot_refuses_a_folder_of_files(void **state)
 	copy_clear(&copy);
 }
 
-/* ---- single files -------------------------------------------------------------------------- */
+/* ---- single files ----------------------------------------------------------------------- */
 
 static void haproxy_has_key_leaf_and_chain(void **state)
 {
@@ -401,7 +401,7 @@ static void a_path_of_the_wrong_kind_is_refused(void **state)
 	assert_int_equal(count_names(bed, "."), 3);
 }
 
-/* ---- owners, room ------------------------------------------------------------------------------ */
+/* ---- owners, room ----------------------------------------------------------------------- */
 
 static void unknown_owners_are_named(void **state)
 {
@@ -535,7 +535,7 @@ static void a_full_disk_leaves_the_old_copy(void **state)
 	bed_on_small_disk(*state, on_a_full_disk);
 }
 
-/* ---- a reader at the same time ------------------------------------------------------------------ */
+/* ---- a reader at the same time ------------------------------------------------------ */
 
 static bool fits(const char *key_pem, const char *chain_pem)
 {

@@ -90,7 +90,7 @@ static void is(const struct json *object, const char *key, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* ---- what ---------------------------------------------------------------------------------- */
+/* ---- what ----------------------------------------------------------------------- */
 
 static void nobody_is_told_without_a_command(void **state)
 {
@@ -200,7 +200,7 @@ static void what_may_pass_by_itself_is_not(void **state)
 	}
 }
 
-/* ---- how often ------------------------------------------------------------------------------- */
+/* ---- how often ----------------------------------------------------------------------- */
 
 static bool is_told(struct house *house, const struct err *err)
 {
@@ -307,7 +307,7 @@ static void a_command_that_fails_is_logged_and_run_again(void **state)
 	assert_false(is_told(house, &err));
 }
 
-/* ---- deployments ------------------------------------------------------------------------------- */
+/* ---- deployments ----------------------------------------------------------------------- */
 
 static enum err_code deploy_and_tell(struct house *house)
 {
