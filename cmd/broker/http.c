@@ -132,7 +132,11 @@ static char *forwarded_of(const struct visit *visit)
 			buf_addf(&list, "%s%s", list.len > 0 ? "," : "", header->value);
 		}
 	}
-	return list.len > 0 ? buf_detach(&list) : NULL;
+	if (list.len > 0) {
+		return buf_detach(&list);
+	}
+	buf_clear(&list); /* an empty header */
+	return NULL;
 }
 
 static bool identify_visit(struct visit *visit, bool accounts, struct err *err)
