@@ -411,6 +411,7 @@ void cli_print_error(const struct err *err, bool json)
 void cli_fail(struct cli *cli, const struct err *err)
 {
 	cli_print_error(err, cli->options.json);
+	cli->err = *err;
 	cli->status = err_exit_status(err->code);
 }
 

@@ -96,7 +96,8 @@ enum option_id {
 	OPT_FORMAT,
 	OPT_STAGING,
 	OPT_PLAN,
-	OPT_LOOP
+	OPT_LOOP,
+	OPT_PROMETHEUS
 };
 
 struct options {
@@ -117,7 +118,7 @@ struct options {
 	const char *plugins, *format;
 	bool dry_run;
 	const char *staging;
-	bool plan, loop;
+	bool plan, loop, prometheus;
 	char **names; /* what follows the options */
 	int name_count;
 };
@@ -136,6 +137,7 @@ enum option_group {
 	OPTIONS_FORCE = 2048,
 	OPTIONS_PROVIDERS = 1 << 16,
 	OPTIONS_RENEW = 4096,
+	OPTIONS_STATUS = 8192,
 	OPTIONS_IN_ORDER = 16 /* no group: the first word that is no option ends them */
 };
 
@@ -174,8 +176,8 @@ struct cli {
 	struct world *world;
 	struct dns_client *dns;
 	struct journal *journal;
-	struct renewals *renewals; /* after cli_open_renewals */
-	struct err err;
+	struct renewals *renewals;  /* after cli_open_renewals */
+	struct err err;             /* of cli_fail */
 	int status;                 /* what the verb returns */
 	void (*on_stop)(void *arg); /* the first SIGINT, SIGTERM or SIGHUP */
 	void *on_stop_arg;

@@ -126,7 +126,9 @@ const struct verb verbs[] = {
 	  .run = verb_delete },
 	{ .name = "status",
 	  .arguments = "",
-	  .summary = "certificates on disk, values in DNS, and what failed last",
+	  .summary = "certificates, their next renewal, what failed last, and values in DNS",
+	  .help = "The first line and the exit status are as monitoring plug-ins have them: 0 ok,\n"
+		  "1 warning, 2 critical, 3 unknown.",
 	  .run = verb_status },
 	{ .name = "providers",
 	  .arguments = "[NAME]",

@@ -69,6 +69,8 @@ static const struct option_row rows[] = {
 	  "with --dry-run: that directory, where it is not known" },
 	{ OPT_FORCE, "force", NULL, OPTIONS_RENEW,
 	  "renew all of them, due or not, paused or failed before" },
+	{ OPT_PROMETHEUS, "prometheus", NULL, OPTIONS_STATUS,
+	  "print figures for node_exporter's textfile collector" },
 	{ OPT_LOOP, "loop", NULL, OPTIONS_RENEW,
 	  "stay and renew whenever something is due; SIGHUP reads the configuration again" },
 	{ OPT_CA, "ca", "URL", OPTIONS_IMPORT,
@@ -167,6 +169,8 @@ static void take_option(struct options *options, int id, const char *value)
 		options->plan = true;
 	} else if (id == OPT_FORCE) {
 		options->force = true;
+	} else if (id == OPT_PROMETHEUS) {
+		options->prometheus = true;
 	} else if (id == OPT_LOOP) {
 		options->loop = true;
 	} else if (id == OPT_DRY_RUN) {

@@ -157,8 +157,12 @@ static bool read_from_disk(struct roster *roster, struct roster_item *item)
 	if (row_from_disk(state, item->lineage, random_number(roster), &row, &err) != ERR_NONE) {
 		err_subject(&err, "%s", item->lineage);
 		set_trouble(item, &err);
-		row = xcalloc(1, sizeof(*row));
-		row->lineage = xstrdup(item->lineage);
+		/* What is remembered of it is still good to be shown. */
+		if (!item->row) {
+			item->row = xcalloc(1, sizeof(*row));
+			item->row->lineage = xstrdup(item->lineage);
+		}
+		return false;
 	}
 	renewal_free(item->row);
 	item->row = row;

@@ -51,10 +51,11 @@ enum err_code row_from_disk(const char *state, const char *name, uint64_t jitter
 	struct renewal *row = xcalloc(1, sizeof(*row));
 	struct lineage *lineage = NULL;
 	struct chain *chain = NULL;
-	enum err_code code = ERR_NONE;
+	enum err_code code;
 
 	row->lineage = xstrdup(name);
-	row->stamp = lineage_stamp(state, name); /* first: what changes meanwhile shows later */
+	/* first: what changes meanwhile shows later */
+	code = lineage_stamp(state, name, &row->stamp, err);
 	if (row->stamp) {
 		code = lineage_open(state, name, &lineage, err);
 	}
@@ -78,8 +79,9 @@ enum err_code row_from_disk(const char *state, const char *name, uint64_t jitter
 
 bool row_is_true(const char *state, const struct renewal *row)
 {
-	char *stamp = lineage_stamp(state, row->lineage);
-	bool same = stamp && row->stamp ? strcmp(stamp, row->stamp) == 0 : stamp == row->stamp;
+	char *stamp = NULL;
+	bool same = lineage_stamp(state, row->lineage, &stamp, NULL) == ERR_NONE &&
+		    (stamp && row->stamp ? strcmp(stamp, row->stamp) == 0 : stamp == row->stamp);
 
 	free(stamp);
 	return same;

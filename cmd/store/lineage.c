@@ -76,19 +76,23 @@ const char *lineage_folder(const struct lineage *lineage)
 	return lineage->folder;
 }
 
-char *lineage_stamp(const char *state, const char *name)
+enum err_code lineage_stamp(const char *state, const char *name, char **out, struct err *err)
 {
 	char *path = xasprintf("%s/" LINEAGE_CERTS "/%s/current", state, name);
 	char target[64];
 	struct stat st;
 	ssize_t len = readlink(path, target, sizeof(target) - 1);
-	char *stamp = NULL;
+	enum err_code code = ERR_NONE;
 
-	if (len > 0 && lstat(path, &st) == 0) {
-		stamp = xasprintf("%.*s %lld", (int)len, target, (long long)st.st_mtime);
+	if (len < 0 && errno != ENOENT && errno != ENOTDIR) {
+		code = err_set(err, ERR_IO, path, "cannot be read: %s", strerror(errno));
+	} else {
+		*out = len > 0 && lstat(path, &st) == 0
+			       ? xasprintf("%.*s %lld", (int)len, target, (long long)st.st_mtime)
+			       : NULL;
 	}
 	free(path);
-	return stamp;
+	return code;
 }
 
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err)

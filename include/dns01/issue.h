@@ -343,6 +343,20 @@ void deploy_start(struct deploy *deploy, deploy_done *done, void *arg);
 void deploy_stop(struct deploy *deploy);
 void deploy_free(struct deploy *deploy); /* NULL is fine */
 
+/* What is left to be deployed, from what is remembered: of all lineages, read in one look. */
+struct deploy_left {
+	const char *what;             /* as struct deploy_event has it */
+	const struct deployment *row; /* NULL: it was never tried */
+};
+typedef void deploy_left_each(void *arg, const struct deploy_left *left);
+struct deploy_book;
+enum err_code deploy_book_new(struct renewals *renewals, const char *state,
+			      struct deploy_book **out, struct err *err) MUST_CHECK;
+/* Each thing that was not yet done with lineage->serial; all borrowed. */
+void deploy_book_left(const struct deploy_book *book, const struct deploy_lineage *lineage,
+		      deploy_left_each *each, void *arg);
+void deploy_book_free(struct deploy_book *book); /* NULL is fine */
+
 /* ---- fleet: one run over all configured lineages -------------------------------------- */
 
 /* At the CA's staging directory, which public CAs keep for rehearsals; NULL: none is known. */

@@ -360,7 +360,8 @@ enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *s
 			    struct err *err) MUST_CHECK;
 /* Tells whether `current` is what it was, without reading it: what it points to, and since when.
  * NULL: there is none. Gives. */
-char *lineage_stamp(const char *state, const char *name);
+enum err_code lineage_stamp(const char *state, const char *name, char **out,
+			    struct err *err) MUST_CHECK;
 /* The current chain; ERR_NOT_FOUND: none yet. */
 enum err_code lineage_load(struct lineage *lineage, struct chain **out, struct err *err) MUST_CHECK;
 /* Key and chain that are there now, of one version, and that fit each other; nothing is made or

@@ -16,7 +16,7 @@ from testbed.config import (account, certificate, rfc2136, site_config,
 NAME = "_acme-challenge.example.com"
 NAMES = ("*.example.com", "example.com")
 COMMANDS = ("issue", "probe", "retract", "sweep", "account", "revoke",
-            "delete", "status", "providers", "config")
+            "delete", "renew", "status", "providers", "config")
 USAGE, ABSENT, CONFIG, IO = 64, 66, 78, 74
 
 
@@ -358,8 +358,8 @@ def test_account_by_flags_is_used_by_issue(bed):
 def test_status_tells_of_success_and_of_the_last_failure(bed):
     site, pebble = bed.site(secondaries=()), bed.pebble()
     conf = site_config(bed, pebble, site, *NAMES)
-    status = bed.dns01("status", "-c", conf).assert_ok()
-    assert status.out == "no certificate has been issued yet\n"
+    status = bed.dns01("status", "-c", conf).assert_failed(code=1)
+    assert "there is no certificate yet" in status.out.splitlines()[0]
     bed.dns01("issue", "-c", conf).assert_ok()
     status = bed.dns01("status", "-c", conf).assert_ok()
     assert "names *.example.com example.com" in status.out
@@ -368,7 +368,7 @@ def test_status_tells_of_success_and_of_the_last_failure(bed):
     pebble.stop()
     failed = bed.dns01("issue", "-c", conf).assert_failed(code=69)
     sentence = failed.err.rpartition("dns01: ")[2].strip()
-    status = bed.dns01("status", "-c", conf).assert_ok()
+    status = bed.dns01("status", "-c", conf).assert_failed(code=1)
     assert re.search(r"failed at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: "
                      + re.escape(sentence), status.out), status
     lineage = json.loads(bed.dns01("status", "-c", conf, "--json").out)[
@@ -404,7 +404,7 @@ def test_status_shows_the_values_that_are_in_dns_and_who_holds_them(bed):
     assert {(v["zone"], v["holder"]) for v in values} == {
         ("example.com", "issue test")}
     run.kill()
-    status = bed.dns01("status", "-c", conf).assert_ok().out
+    status = bed.dns01("status", "-c", conf).assert_failed(code=1).out
     assert status.count("held by nobody (sweep)") == 2
     bed.dns01("sweep", "-c", conf).assert_ok()
     site.assert_clean()

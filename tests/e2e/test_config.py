@@ -210,9 +210,10 @@ def test_counts_are_an_object_with_json(bed):
 def test_wrong_configuration_stops_every_command_before_any_traffic(bed):
     path, wire = bed.write("wrong.conf", "colour = 1;\n"), bed.watch_wire()
     for command in (("issue",), ("probe", "example.com"), ("sweep",),
-                    ("status",), ("account",), ("retract", "example.com"),
+                    ("account",), ("retract", "example.com"), ("renew",),
                     ("config", "dump")):
         bed.dns01(*command, "-c", path).assert_failed("colour", code=CONFIG)
+    bed.dns01("status", "-c", path).assert_failed("colour", code=3)
     assert not wire.messages()
 
 
@@ -282,7 +283,7 @@ def test_environment_names_the_file_and_a_flag_wins(bed):
     assert "0 accounts" in bed.dns01(
         "config", "check", "-c", bed.write("empty.conf", ""), env=env).out
     gone = {"DNS01_CONFIG": bed.path("gone.conf")}
-    bed.dns01("status", env=gone).assert_failed("gone.conf", code=ABSENT)
+    bed.dns01("account", env=gone).assert_failed("gone.conf", code=ABSENT)
 
 
 def test_files_are_looked_for_in_the_credentials_folder_first(bed):

@@ -59,7 +59,8 @@ def _ours(site):
 def _assert_clean(bed, site, conf):
     """Neither the zone nor the journal has a value of ours."""
     site.assert_clean(expecting=[SIBLING])
-    status = bed.dns01("status", "-c", conf, "--json").assert_ok()
+    status = bed.dns01("status", "-c", conf, "--json")
+    assert status.code in (0, 1), status
     assert json.loads(status.out)["values"] == [], status.out
 
 
@@ -341,7 +342,8 @@ def test_signal_with_a_dead_primary_says_what_stays_and_ends(bed):
     run.signal(signal.SIGTERM)
     run.wait(15).assert_failed("records are still in DNS", "dns01 sweep",
                                proxy.address, code=130)
-    status = bed.dns01("status", "-c", conf).assert_ok()
+    status = bed.dns01("status", "-c", conf)
+    assert status.code in (0, 1), status
     for _, value in _ours(site):
         assert f"{NAME} {value}: " in status.out
     proxy.silent = False
@@ -555,7 +557,8 @@ def test_ca_that_dies_during_the_order_leaves_nothing_in_the_zone(bed):
     result = run.wait(60)
     result.assert_failed(f"127.0.0.1:{pebble.port}", code=69)
     _assert_clean(bed, site, conf)
-    status = bed.dns01("status", "-c", conf).assert_ok()
+    status = bed.dns01("status", "-c", conf)
+    assert status.code in (0, 1), status
     assert "failed at" in status.out and str(pebble.port) in status.out
 
 

@@ -146,7 +146,7 @@ def test_failing_command_is_told_with_its_output_and_the_rest_runs(bed):
     for said in ("to standard output", "to standard error"):
         assert said in result.out, result
     assert [r["argv"] for r in recorder.runs()] == [["fail"], ["after"]]
-    status = bed.dns01("status", "-c", conf).assert_ok().out
+    status = bed.dns01("status", "-c", conf).assert_failed(code=1).out
     assert "exit status 3" in status and "days left" in status
     _assert_kept(bed, site, pebble)
 

@@ -58,6 +58,15 @@ static void the_chain_is_read_back(void **state)
 	lineage_free(lineage);
 }
 
+static char *stamp_of(struct bed *bed, const char *name)
+{
+	char *stamp = NULL;
+	struct err err;
+
+	assert_int_equal(lineage_stamp(bed->state, name, &stamp, &err), ERR_NONE);
+	return stamp;
+}
+
 static void the_stamp_changes_with_the_certificate(void **state)
 {
 	struct bed *bed = *state;
@@ -65,14 +74,14 @@ static void the_stamp_changes_with_the_certificate(void **state)
 	struct key *key = new_key();
 	char *first, *again, *second;
 
-	assert_null(lineage_stamp(bed->state, "example.com"));
-	assert_null(lineage_stamp(bed->state, "none"));
+	assert_null(stamp_of(bed, "example.com"));
+	assert_null(stamp_of(bed, "none"));
 	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
-	first = lineage_stamp(bed->state, "example.com");
-	again = lineage_stamp(bed->state, "example.com");
+	first = stamp_of(bed, "example.com");
+	again = stamp_of(bed, "example.com");
 	assert_string_equal(first, again);
 	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
-	second = lineage_stamp(bed->state, "example.com");
+	second = stamp_of(bed, "example.com");
 	assert_string_not_equal(first, second);
 	free(first);
 	free(again);

@@ -1,0 +1,213 @@
+/* What `dns01 status` shows to people, and to monitoring in its first line. */
+#include "status.h"
+
+#define DAY_S 86400
+
+static const char *const level_names[] = {
+	[STATUS_OK] = "OK",
+	[STATUS_WARNING] = "WARNING",
+	[STATUS_CRITICAL] = "CRITICAL",
+	[STATUS_UNKNOWN] = "UNKNOWN",
+};
+
+const char *status_level_name(enum status_level level)
+{
+	return level <= STATUS_UNKNOWN ? level_names[level] : "?";
+}
+
+/* ---- the first line ------------------------------------------------------------------ */
+
+/* The first of the worst. */
+static const struct status_lineage *worst(const struct status *status, size_t *problems)
+{
+	const struct status_lineage *found = NULL;
+
+	*problems = 0;
+	for (size_t i = 0; i < status->count; i++) {
+		*problems += status->lineages[i].problem != NULL;
+		if (!found && status->lineages[i].level == status->level) {
+			found = &status->lineages[i];
+		}
+	}
+	return found;
+}
+
+static const struct status_lineage *next_one(const struct status *status)
+{
+	const struct status_lineage *next = NULL;
+
+	for (size_t i = 0; i < status->count; i++) {
+		const struct status_lineage *lineage = &status->lineages[i];
+
+		if (lineage->item && lineage->not_after > 0 &&
+		    (!next || lineage->item->plan.at_s < next->item->plan.at_s)) {
+			next = lineage;
+		}
+	}
+	return next;
+}
+
+/* A bar would end it for monitoring. */
+static void without_bars(char *text)
+{
+	for (; *text; text++) {
+		*text = *text == '|' || *text == '\n' ? '/' : *text;
+	}
+}
+
+char *status_headline(const struct status *status)
+{
+	struct buf line = BUF_INIT(4096);
+	const struct status_lineage *lineage;
+	size_t problems;
+	char time[32];
+
+	buf_addf(&line, "DNS01 %s: ", status_level_name(status->level));
+	if (status->level != STATUS_OK) {
+		lineage = worst(status, &problems);
+		buf_addf(&line, "%s: %.2000s", lineage->name, lineage->problem);
+		if (problems > 1) {
+			buf_addf(&line, " (and %zu more)", problems - 1);
+		}
+	} else {
+		buf_addf(&line, "%zu certificate%s", status->count, status->count == 1 ? "" : "s");
+		lineage = next_one(status);
+		if (lineage) {
+			time_format(time, lineage->item->plan.at_s);
+			buf_addf(&line, ", the next renewal is %s at %s", lineage->name, time);
+		}
+	}
+	without_bars(line.data);
+	return buf_detach(&line);
+}
+
+/* ---- the rest ------------------------------------------------------------------------- */
+
+static void print_certificate(const struct status *status, const struct status_lineage *lineage)
+{
+	const struct renewal *row = lineage->item ? lineage->item->row : NULL;
+	char until[32];
+
+	if (lineage->not_after == 0) {
+		printf("  no certificate%s%s\n", lineage->trouble.code != ERR_NONE ? ": " : "",
+		       lineage->trouble.text);
+		return;
+	}
+	time_format(until, lineage->not_after);
+	printf("  until %s, %lld days left\n  names %s\n  issuer %s", until,
+	       (long long)((lineage->not_after - status->now_s) / DAY_S), lineage->names,
+	       lineage->issuer);
+	if (row && row->account) {
+		printf(", account %s", row->account);
+	}
+	if (row && row->profile) {
+		printf(", profile %s", row->profile);
+	}
+	putchar('\n');
+	if (lineage->trouble.code != ERR_NONE) {
+		printf("  trouble: %s: %s\n", lineage->trouble.subject, lineage->trouble.text);
+	}
+}
+
+static void print_renewal(const struct status *status, const struct status_lineage *lineage)
+{
+	const struct roster_item *item = lineage->item;
+	char *why, at[32];
+
+	if (!item) {
+		puts("  renewal: never, the configuration does not name it");
+		return;
+	}
+	if (item->trouble) {
+		return;
+	}
+	why = roster_text(status->roster, item);
+	time_format(at, item->plan.at_s);
+	switch (item->plan.state) {
+	case PLAN_WAITS:
+	case PLAN_BACKS_OFF:
+		printf("  renewal: at %s: %s\n", at, why);
+		break;
+	case PLAN_DUE:
+		printf("  renewal: with the next run, due since %s: %s\n", at, why);
+		break;
+	default:
+		printf("  renewal: %s\n", why);
+		break;
+	}
+	free(why);
+}
+
+static void print_failure(const struct status_lineage *lineage)
+{
+	const struct renewal *row = lineage->item ? lineage->item->row : NULL;
+	char at[32], *text;
+
+	if (row && row->failures > 0) {
+		time_format(at, row->failed_at);
+		printf("  failed at %s: %s\n", at, row->failure);
+	} else if (lineage->has_failure) {
+		time_format(at, lineage->failed_at);
+		text = err_format(&lineage->failure);
+		printf("  failed at %s: %s\n", at, text);
+		free(text);
+	}
+}
+
+static void print_left(const struct status_lineage *lineage)
+{
+	for (size_t i = 0; i < lineage->left_count; i++) {
+		const struct status_left *left = &lineage->left[i];
+		char at[32];
+
+		time_format(at, left->failed_at);
+		if (left->failure) {
+			printf("  deploy: %s: failed at %s: %s\n", left->what, at, left->failure);
+		} else {
+			printf("  deploy: %s: still to be done\n", left->what);
+		}
+	}
+}
+
+static void print_values(const struct json *values)
+{
+	for (size_t i = 0; i < json_len(values); i++) {
+		const struct json *value = json_at(values, i);
+		const char *holder = json_str(value, "holder"), *until = json_str(value, "until");
+
+		printf("%s %s: %s, held by %s%s%s\n", json_str(value, "owner"),
+		       json_str(value, "value"), json_str(value, "state"),
+		       holder && holder[0] ? holder : "nobody (sweep)", until ? " until " : "",
+		       until ? until : "");
+	}
+}
+
+static void print_failures(const struct json *failures)
+{
+	for (size_t i = 0; i < json_len(failures); i++) {
+		const struct json *failure = json_at(failures, i);
+		const char *name = json_str(failure, "name");
+
+		printf("%s %s%s%s failed: %s\n", json_str(failure, "at"), json_str(failure, "who"),
+		       name ? " " : "", name ? name : "", json_str(failure, "text"));
+	}
+}
+
+void status_print_text(const struct status *status)
+{
+	char *headline = status_headline(status);
+
+	puts(headline);
+	free(headline);
+	for (size_t i = 0; i < status->count; i++) {
+		const struct status_lineage *lineage = &status->lineages[i];
+
+		puts(lineage->name);
+		print_certificate(status, lineage);
+		print_renewal(status, lineage);
+		print_failure(lineage);
+		print_left(lineage);
+	}
+	print_values(status->values);
+	print_failures(status->failures);
+}
