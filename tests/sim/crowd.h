@@ -154,7 +154,14 @@ enum errand_kind {
 	ERRAND_KINDS
 };
 
-enum errand_state { ERRAND_ASKING, ERRAND_POLLING, ERRAND_REMOVING, ERRAND_STEALING, ERRAND_OVER };
+enum errand_state {
+	ERRAND_ASKING,
+	ERRAND_POLLING,
+	ERRAND_STEALING,
+	ERRAND_REMOVING,
+	ERRAND_LOOKING, /* what became of what it removed */
+	ERRAND_OVER
+};
 
 struct errand {
 	struct crowd *crowd;

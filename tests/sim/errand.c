@@ -2,8 +2,8 @@
  * errand: one client asks for a value or several, waits for them, and removes them again; or it
  * does less, or more, than it should.
  *
- *   ASKING -> (POLLING) -> REMOVING -> OVER
- *                     \-> STEALING -> OVER   a value of another is what it is after
+ *   ASKING -> (POLLING) -> REMOVING -> (LOOKING at what it removed) -> OVER
+ *                     \-> STEALING, a value of another -> REMOVING
  */
 #include "dns01/json.h"
 #include "sim/crowd.h"
@@ -299,6 +299,7 @@ static void act(struct errand *errand)
 		do_ask(errand);
 		break;
 	case ERRAND_POLLING:
+	case ERRAND_LOOKING:
 		do_poll(errand);
 		break;
 	case ERRAND_REMOVING:
@@ -569,6 +570,23 @@ static void on_removed(struct errand *errand, const struct outside_answer *answe
 	}
 	release_all(errand, false);
 	errand->crowd->removed++;
+	if (errand->by_id && errand->ask[0]->id[0]) {
+		go_to(errand, ERRAND_LOOKING, 0);
+	} else {
+		errand_over(errand);
+	}
+}
+
+/* It is gone, or goes: one that goes tells nobody of it. */
+static void on_looked(struct errand *errand, const struct outside_answer *answer)
+{
+	struct json *json = parse(answer);
+	const char *state = json_str(json, "state");
+
+	if (answer->status == 200 && state && strcmp(state, "visible") == 0) {
+		violated(errand, answer, "answered: what was removed is visible");
+	}
+	json_free(json);
 	errand_over(errand);
 }
 
@@ -620,6 +638,9 @@ static void on_arrived(struct sim *sim, void *arg, const struct outside_answer *
 		break;
 	case ERRAND_STEALING:
 		on_stolen(errand, answer);
+		break;
+	case ERRAND_LOOKING:
+		on_looked(errand, answer);
 		break;
 	case ERRAND_OVER:
 		break;
