@@ -7,8 +7,10 @@ extern const struct provider provider_acmedns;
 extern const struct provider provider_azure;
 extern const struct provider provider_broker;
 extern const struct provider provider_cloudflare;
+extern const struct provider provider_desec;
 extern const struct provider provider_exec;
 extern const struct provider provider_google;
+extern const struct provider provider_hetzner;
 extern const struct provider provider_httpreq;
 extern const struct provider provider_manual;
 extern const struct provider provider_ovh;
@@ -19,7 +21,8 @@ extern const struct provider provider_route53;
 static const struct provider *const providers[] = {
 	&provider_rfc2136,    &provider_broker,  &provider_httpreq, &provider_acmedns,
 	&provider_cloudflare, &provider_route53, &provider_google,  &provider_azure,
-	&provider_powerdns,   &provider_ovh,     &provider_exec,    &provider_manual,
+	&provider_powerdns,   &provider_desec,   &provider_hetzner, &provider_ovh,
+	&provider_exec,       &provider_manual,
 };
 
 static const struct provider *added[ADDED_MAX];

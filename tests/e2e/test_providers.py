@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from peer.api import digest
 from peer.azure import Azure
 from peer.cloudflare import Cloudflare
+from peer.desec import Desec
 from peer.google import Google
+from peer.hetzner import Hetzner
 from peer.ovh import Ovh, signature as ovh_signature
 from peer.powerdns import PowerDnsApi
 from peer.route53 import Route53
@@ -35,8 +37,12 @@ ROWS = {
     "azure": Row(Azure),
     "azure_machine": Row(Azure, {"machine": True}, is_variant=True),
     "cloudflare": Row(Cloudflare),
+    "desec": Row(Desec, swaps=False),
+    "desec_of_many_domains": Row(Desec, {"many": True, "writes_per_s": 1}, swaps=False,
+                                 is_variant=True),
     "google": Row(Google),
     "google_machine": Row(Google, {"machine": True}, is_variant=True),
+    "hetzner": Row(Hetzner),
     "ovh": Row(Ovh, {"ahead_s": 5000}),
     "ovh_oauth": Row(Ovh, {"oauth": True}, is_variant=True),
     "powerdns": Row(PowerDnsApi),
