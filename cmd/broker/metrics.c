@@ -114,6 +114,9 @@ char *metrics_text(const struct broker *broker)
 	buf_addf(&out, "dns01_values %zu\n", broker->claim_count);
 	head(&out, "waiting", "gauge", "Values on their way.");
 	buf_addf(&out, "dns01_waiting %zu\n", broker->waiting);
+	head(&out, "update_messages_total", "counter", "DNS UPDATE messages sent.");
+	buf_addf(&out, "dns01_update_messages_total %" PRIu64 "\n",
+		 dns_client_updates(broker->dns));
 	add_histogram(&out, &metrics->batches,
 		      &(struct shown){ "update_batch_values",
 				       "Changes sent to providers, by how many values each has.",

@@ -12,6 +12,11 @@ struct dns_client *dns_client_new(struct world *world)
 	return client;
 }
 
+uint64_t dns_client_updates(const struct dns_client *client)
+{
+	return client->updates;
+}
+
 static void peer_free(struct dns_peer *peer)
 {
 	tcp_close(peer->tcp);
@@ -148,6 +153,7 @@ bool call_message(struct dns_call *call, uint16_t id, struct buf *out)
 	struct err err;
 
 	call->sent++;
+	call->client->updates += call->expect.opcode == WIRE_OPCODE_UPDATE;
 	call->expect.id = id;
 	buf_add(out, call->body.data, call->body.len);
 	if (call->edns) {

@@ -46,6 +46,7 @@ struct dns_client {
 	struct dns_peer *peers;
 	size_t peer_count;
 	struct dns_call *calls;
+	uint64_t updates; /* messages */
 };
 
 enum call_state {

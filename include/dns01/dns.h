@@ -247,6 +247,8 @@ struct dns_client;
 
 struct dns_client *dns_client_new(struct world *world); /* keeps world */
 void dns_client_free(struct dns_client *client);        /* no callbacks, no packets */
+/* UPDATE messages that were sent so far, those sent again included. */
+uint64_t dns_client_updates(const struct dns_client *client);
 
 enum dns_transport { DNS_AUTO, DNS_UDP, DNS_TCP };
 

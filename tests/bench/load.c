@@ -2,16 +2,21 @@
  * load: clients of the broker over kept-open connections, and what a primary takes when it is
  * asked directly.
  *
- *   load broker SOCKET TOKENFILE CLIENTS SECONDS   each: publish, visible, retract, again
+ *   load broker SOCKET TOKENFILE CLIENTS SECONDS [CAFILE]   each: publish, visible, retract, again;
+ *       with CAFILE SOCKET is ADDRESS:PORT and TLS is spoken
  *   load direct ADDRESS KEYFILE ZONE PER_MESSAGE SECONDS   one connection: add, delete, again
  *
- * Prints one line of JSON: challenges, seconds, and for `broker` the latencies of publishing.
+ * Prints one line of JSON: challenges, seconds, CPU of this program, and for `broker` the latencies
+ * of publishing. Connections are made before the clock starts.
  */
 #include "dns01/dns.h"
 #include "dns01/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 #define VALUE_LEN 43
@@ -30,6 +35,15 @@ static int64_t now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static double cpu_s(void)
+{
+	struct rusage used;
+
+	getrusage(RUSAGE_SELF, &used);
+	return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+	       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
 }
 
 static void random_value(char out[VALUE_LEN + 1])
@@ -51,6 +65,7 @@ static int compare_i64(const void *a, const void *b)
 
 struct client {
 	int fd;
+	SSL *tls; /* NULL: plain */
 	size_t number;
 	bool deleting;
 	char id[17];
@@ -70,7 +85,11 @@ struct run {
 
 static void send_text(struct client *client, const char *text)
 {
-	if (send(client->fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text)) {
+	ssize_t len = (ssize_t)strlen(text);
+	ssize_t sent = client->tls ? SSL_write(client->tls, text, (int)len)
+				   : send(client->fd, text, (size_t)len, MSG_NOSIGNAL);
+
+	if (sent != len) {
 		die("send");
 	}
 }
@@ -152,37 +171,91 @@ static void take_answer(struct run *run, struct client *client, const char *body
 	}
 }
 
-static void on_readable(struct run *run, struct client *client)
+/* Octets; 0: none now. */
+static size_t read_some(struct client *client)
 {
-	ssize_t len = recv(client->fd, client->answer + client->len, ANSWER_MAX - 1 - client->len,
-			   MSG_DONTWAIT);
-	const char *body;
+	char *to = client->answer + client->len;
+	size_t room = ANSWER_MAX - 1 - client->len;
+	ssize_t len = client->tls ? SSL_read(client->tls, to, (int)room)
+				  : recv(client->fd, to, room, MSG_DONTWAIT);
 
-	if (len <= 0) {
-		if (len < 0 && errno == EAGAIN) {
-			return;
-		}
+	if (len > 0) {
+		return (size_t)len;
+	}
+	if (client->tls ? SSL_get_error(client->tls, (int)len) != SSL_ERROR_WANT_READ
+			: len == 0 || errno != EAGAIN) {
 		die("the broker closed a connection");
 	}
-	client->len += (size_t)len;
+	return 0;
+}
+
+static void on_readable(struct run *run, struct client *client)
+{
+	size_t len = read_some(client);
+	const char *body;
+
+	client->len += len;
 	client->answer[client->len] = '\0';
-	body = whole_answer(client);
+	body = len > 0 ? whole_answer(client) : NULL;
 	if (body) {
 		take_answer(run, client, body);
 	}
 }
 
-static void open_client(struct client *client, const char *path, int epoll)
+static int connect_unix(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	memcpy(address.sun_path, path, strlen(path));
-	client->fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (client->fd < 0 ||
-	    connect(client->fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd, &event) != 0) {
+	if (strlen(path) >= sizeof(address.sun_path)) {
 		die(path);
+	}
+	memcpy(address.sun_path, path, strlen(path));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+		die(path);
+	}
+	return fd;
+}
+
+static int connect_tcp(const char *place)
+{
+	struct addr addr;
+	int fd;
+
+	if (!addr_parse(place, 0, &addr)) {
+		die(place);
+	}
+	fd = socket(addr.u.sa.sa_family, SOCK_STREAM, 0);
+	if (fd < 0 || connect(fd, &addr.u.sa, addr.len) != 0) {
+		die(place);
+	}
+	return fd;
+}
+
+static SSL_CTX *tls_begin(const char *ca_file)
+{
+	SSL_CTX *ctx = ca_file ? SSL_CTX_new(TLS_client_method()) : NULL;
+
+	if (ca_file && (!ctx || SSL_CTX_load_verify_locations(ctx, ca_file, NULL) != 1)) {
+		die(ca_file);
+	}
+	if (ctx) {
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	}
+	return ctx;
+}
+
+static void open_client(struct client *client, const char *place, SSL_CTX *ctx)
+{
+	client->fd = ctx ? connect_tcp(place) : connect_unix(place);
+	if (!ctx) {
+		return;
+	}
+	client->tls = SSL_new(ctx);
+	if (!client->tls || SSL_set_fd(client->tls, client->fd) != 1 ||
+	    SSL_connect(client->tls) != 1 ||
+	    fcntl(client->fd, F_SETFL, fcntl(client->fd, F_GETFL) | O_NONBLOCK) != 0) {
+		die("TLS");
 	}
 }
 
@@ -193,43 +266,66 @@ static int64_t percentile(const struct run *run, double share)
 		       : run->latency[(size_t)((double)(run->latency_count - 1) * share)];
 }
 
+static void print_run(struct run *run, double used_s)
+{
+	qsort(run->latency, run->latency_count, sizeof(int64_t), compare_i64);
+	printf("{\"challenges\":%llu,\"failures\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f,"
+	       "\"p50_ms\":%.2f,\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
+	       (unsigned long long)run->challenges, (unsigned long long)run->failures,
+	       (double)(now_us() - run->begin_us) / 1e6, used_s, (double)percentile(run, 0.5) / 1e3,
+	       (double)percentile(run, 0.95) / 1e3, (double)percentile(run, 0.99) / 1e3);
+}
+
+static void turn(struct run *run, int epoll)
+{
+	struct epoll_event events[256];
+	int ready = epoll_wait(epoll, events, 256, 60000);
+
+	if (ready <= 0) {
+		die("no answer for a minute");
+	}
+	for (int i = 0; i < ready; i++) {
+		on_readable(run, events[i].data.ptr);
+	}
+}
+
 static int through_broker(char **argv)
 {
 	size_t count = strtoul(argv[2], NULL, 10);
 	struct client *clients = xcalloc(count, sizeof(*clients));
-	struct run run = { .begin_us = now_us(), .active = count };
+	struct run run = { .active = count };
+	SSL_CTX *ctx = tls_begin(argv[4]);
 	int epoll = epoll_create1(0);
-	struct epoll_event events[256];
 	struct buf token;
 	struct err err;
+	double used_s;
 
 	if (file_read_secret(argv[1], 1000, &token, &err) != ERR_NONE) {
 		die(err.text);
 	}
 	token.data[strcspn(token.data, "\r\n")] = '\0';
 	run.token = token.data;
+	for (size_t i = 0; i < count; i++) {
+		struct epoll_event event = { .events = EPOLLIN, .data.ptr = &clients[i] };
+
+		clients[i].number = i;
+		open_client(&clients[i], argv[0], ctx);
+		epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &event);
+	}
+	used_s = cpu_s();
+	run.begin_us = now_us();
 	run.end_us = run.begin_us + (int64_t)(strtod(argv[3], NULL) * 1e6);
 	for (size_t i = 0; i < count; i++) {
-		clients[i].number = i;
-		open_client(&clients[i], argv[0], epoll);
 		publish(&run, &clients[i]);
 	}
 	while (run.active > 0) {
-		int ready = epoll_wait(epoll, events, 256, 60000);
-
-		if (ready <= 0) {
-			die("no answer for a minute");
-		}
-		for (int i = 0; i < ready; i++) {
-			on_readable(&run, events[i].data.ptr);
-		}
+		turn(&run, epoll);
 	}
-	qsort(run.latency, run.latency_count, sizeof(int64_t), compare_i64);
-	printf("{\"challenges\":%llu,\"failures\":%llu,\"seconds\":%.3f,\"p50_ms\":%.2f,"
-	       "\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
-	       (unsigned long long)run.challenges, (unsigned long long)run.failures,
-	       (double)(now_us() - run.begin_us) / 1e6, (double)percentile(&run, 0.5) / 1e3,
-	       (double)percentile(&run, 0.95) / 1e3, (double)percentile(&run, 0.99) / 1e3);
+	print_run(&run, cpu_s() - used_s);
+	for (size_t i = 0; i < count; i++) {
+		SSL_free(clients[i].tls);
+	}
+	SSL_CTX_free(ctx);
 	free(clients);
 	free(run.latency);
 	buf_wipe(&token);
@@ -316,8 +412,8 @@ static int straight(char **argv)
 	}
 	send_update(&direct, true);
 	world_real_run(direct.world);
-	printf("{\"challenges\":%llu,\"seconds\":%.3f}\n", (unsigned long long)direct.challenges,
-	       (double)(now_us() - begin_us) / 1e6);
+	printf("{\"challenges\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f}\n",
+	       (unsigned long long)direct.challenges, (double)(now_us() - begin_us) / 1e6, cpu_s());
 	tsig_key_free(direct.key);
 	dns_client_free(direct.dns);
 	world_real_free(direct.world);
@@ -326,13 +422,13 @@ static int straight(char **argv)
 
 int main(int argc, char **argv)
 {
-	if (argc == 6 && strcmp(argv[1], "broker") == 0) {
+	if ((argc == 6 || argc == 7) && strcmp(argv[1], "broker") == 0) {
 		return through_broker(argv + 2);
 	}
 	if (argc == 7 && strcmp(argv[1], "direct") == 0) {
 		return straight(argv + 2);
 	}
-	fprintf(stderr, "usage: load broker SOCKET TOKENFILE CLIENTS SECONDS\n"
+	fprintf(stderr, "usage: load broker SOCKET TOKENFILE CLIENTS SECONDS [CAFILE]\n"
 			"       load direct ADDRESS KEYFILE ZONE PER_MESSAGE SECONDS\n");
 	return 64;
 }
