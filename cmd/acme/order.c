@@ -367,12 +367,15 @@ static void send_new_order(struct order_call *self)
 }
 
 /* RFC 9773 s.5: an order that may not replace may still be made without. Boulder also refuses a
- * certificate that it does not know. Limits and nonces say nothing about it. */
+ * certificate that it does not know, and Pebble calls that an error of its own. Limits and nonces
+ * say nothing about it. */
 static bool retry_without_replaces(struct order_call *self, const struct err *err,
 				   const struct acme_reply *reply)
 {
-	if (!self->replaces || !reply->http || reply->http->status < 400 ||
-	    reply->http->status > 499 || err->code == ERR_LIMIT || acme_paused(err) ||
+	bool refused = reply->http && reply->http->status >= 400 &&
+		       (reply->http->status <= 499 || acme_problem_is(err, "serverInternal"));
+
+	if (!self->replaces || !refused || err->code == ERR_LIMIT || acme_paused(err) ||
 	    acme_problem_is(err, "badNonce")) {
 		return false;
 	}

@@ -50,7 +50,7 @@ static void print_setting(const struct setting *row)
 	char *text = xasprintf("%s%s%s%s%s", row->help ? row->help : "",
 			       row->required ? " Required." : "", row->fallback ? " Default: " : "",
 			       row->fallback ? row->fallback : "", row->fallback ? "." : "");
-	int column = printf("  %-16s", row->name);
+	int column = printf("  %-16s ", row->name);
 
 	print_wrapped(text, 19, column);
 	free(text);
