@@ -24,6 +24,8 @@ PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 SEEDS ?= 2000
 JOBS ?= 2
+# End-to-end tests mostly wait.
+E2E_JOBS ?= 3
 FUZZ_S ?= 60
 PKG_CONFIG ?= pkg-config
 ifeq ($(origin CC),default)
@@ -200,7 +202,7 @@ check:
 
 run_replays := $(foreach replay,$(REPLAYS),--then "$(replay) tests/fuzz/$(notdir $(replay))")
 run_sim := $(if $(SIM),--then "$(SIM) --seeds $(SEEDS)")
-run_e2e := $(if $(wildcard tests/e2e/run),--then tests/e2e/run)
+run_e2e := $(if $(wildcard tests/e2e/run),--then "tests/e2e/run -j $(E2E_JOBS)")
 
 check-parts: $(PROGRAMS) $(UNITS) $(REPLAYS) $(SIM)
 	$(Q)tests/tap -j $(JOBS) $(UNITS) $(run_replays) $(run_sim) $(run_e2e) \
@@ -213,7 +215,7 @@ check-fast: $(UNITS) $(REPLAYS) $(SIM)
 # The broker's end-to-end tests alone: with SAN=address,undefined, a daemon that ends at the first
 # thing that sanitizers find.
 check-doors: $(PROGRAMS)
-	$(Q)DNS01=$(CURDIR)/$(OUT)/dns01 tests/tap --then "tests/e2e/run -j $(JOBS) test_broker.py test_doors.py \
+	$(Q)DNS01=$(CURDIR)/$(OUT)/dns01 tests/tap --then "tests/e2e/run -j $(E2E_JOBS) test_broker.py test_doors.py \
 		test_through.py test_policy.py test_serve.py test_strangers.py"
 
 demo:
