@@ -298,6 +298,9 @@ static void replaces_is_dropped_where_it_is_refused(void **state)
 				 ERR_NONE);
 		assert_int_equal(refusal.asked, 2);
 	}
+	/* Pebble's own error, which passes nowhere else: after the tries of any request. */
+	assert_int_equal(order_that_replaces(500, "serverInternal", false), ERR_NONE);
+	assert_int_equal(refusal.asked, 5);
 	/* Once, and not for ever. */
 	assert_int_equal(order_that_replaces(403, "rejectedIdentifier", true), ERR_ACME);
 	assert_int_equal(refusal.asked, 2);
