@@ -117,6 +117,12 @@ def test_tokens_expire_rotate_and_are_revoked(bed):
     listed = broker.dns01("token", "list", "web", "--json").json_lines()[0]
     ids = [t["id"] for t in listed["tokens"]]
     assert len(ids) == 2 and ids[0] in old or ids[1] in old
+    def used():
+        listed = broker.dns01("token", "list", "web", "--json").json_lines()
+        return {t["id"]: t.get("used_from") for t in listed[0]["tokens"]}
+
+    wait_until(lambda: used()[old[6:22]] == "uid 0", "its use is noted")
+    assert used()[new[6:22]] is None
     broker.dns01("token", "revoke", old[6:22]).assert_ok()
     refused = broker.ask("GET", "/v1/grant", token=old)
     assert refused.status == 401 and "revoked" in refused.body, refused
@@ -155,6 +161,55 @@ def test_patience_ends_and_the_value_is_withdrawn(bed):
     answer = broker.publish("web", "www.example.com", digest())
     assert answer.status == 504, answer
     wait_until(lambda: not shown(broker), "the value leaves")
+    broker.stop().assert_ok()
+
+
+def test_patience_ends_at_the_other_doors_too(bed):
+    """lego waits for 30 s: within the client's wait it is told, without
+    the value in quotes, and nothing is left behind."""
+    site = bed.site(secondaries=[Behind("nsd", silent=True)])
+    broker = Broker(bed, site, [dict(WEB, wait="2s")]).start()
+    made = broker.dns01("token", "new", "web", "--as", "acmedns", "--for",
+                        "www.example.com", "--json").assert_ok()
+    account = made.json_lines()[0]
+    for path, head, body in (
+            ("/present", {}, {"fqdn": NAME + ".", "value": digest()}),
+            ("/update", {"X-Api-User": account["id"],
+                         "X-Api-Key": account["credential"]},
+             {"subdomain": account["id"], "txt": digest()})):
+        answer = broker.ask("POST", path, body, headers=head,
+                            **({} if head else {
+                                "basic": ("web", broker.token("web"))}))
+        value = body.get("value") or body["txt"]
+        assert answer.status == 504 and f'"{value}"' not in answer.body
+        assert "`wait`" in answer.json["error"], answer
+        wait_until(lambda: not shown(broker), "the value leaves")
+    # By DNS the answer comes when the primary has it: its client waits.
+    broker.stop().assert_ok()
+
+
+def test_who_leaves_the_other_doors_takes_his_value_along(bed):
+    site = bed.site(secondaries=[Behind("nsd", silent=True)])
+    broker = Broker(bed, site, [dict(WEB, wait="1m")]).start()
+    value = digest()
+    connection = broker.connect()
+    connection.request(
+        "POST", "/present", f'{{"fqdn": "{NAME}.", "value": "{value}"}}',
+        {"Authorization": f"Bearer {broker.token('web')}"})
+    wait_until(lambda: shown(broker) == [value], "the primary has it")
+    connection.close()
+    wait_until(lambda: not shown(broker), "the value leaves")
+    # Who asked for an answer at once has his lease, and may go.
+    made = broker.publish("web", "www.example.com", value, wait="no")
+    assert made.status == 202, made
+    events = broker.connect()
+    events.request("GET", f"/v1/challenges/{made.json['id']}/events", None,
+                   {"Authorization": f"Bearer {broker.token('web')}"})
+    assert events.getresponse().status == 200
+    wait_until(lambda: shown(broker) == [value], "the primary has it")
+    events.close()
+    listed = broker.ask("GET", "/v1/challenges", client="web").json
+    assert [c["state"] for c in listed["challenges"]] == ["watching"]
     broker.stop().assert_ok()
 
 

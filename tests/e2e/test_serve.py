@@ -4,7 +4,6 @@ its manager and its administrator, and many clients."""
 import json
 import os
 import pwd
-import shutil
 import signal
 import socket
 import sqlite3
@@ -15,7 +14,8 @@ import time
 from testbed import Behind, OwnCa, dnswire, namespace, time_limit, tsig
 from testbed import wait_until
 from testbed.broker import Broker, digest
-from testbed.config import certificate, rfc2136, write_config, zone
+from testbed.config import (account, certificate, rfc2136, write_config,
+                            zone)
 
 NAME = "_acme-challenge.www.example.com"
 WEB = {"name": "web", "names": ["www.example.com"]}
@@ -325,55 +325,87 @@ def test_registering_by_network_alone(bed):
 
 
 def test_its_certificate_is_a_lineage_read_again_when_renewed(bed):
-    """As its user, which can read the export alone; without a signal."""
+    """Issued by root, exported for the daemon's user, and noticed without a
+    signal."""
     if namespace.only_root():
         return
     site = bed.site(secondaries=())
-    ca = OwnCa(bed, "hosts")
-    folder = f"{bed.dir}/export"
+    pebble = bed.pebble()
     broker = Broker(
         bed, site, [WEB], user=SERVICE, audit=f"{bed.dir}/run/audit.json",
-        accounts=[{"name": "ca", "directory": "https://ca.example.com/",
-                   "agree_tos": True}],
+        accounts=[account(pebble)],
         certificates=[certificate(
             "broker.example.com", lineage="broker",
-            export=[{"layout": "files", "path": folder, "group": SERVICE,
-                     "mode": "0640"}])],
+            export=[{"layout": "files", "path": f"{bed.dir}/run/listener",
+                     "group": SERVICE, "mode": "0640"}])],
         listeners=[{"https": "127.0.0.1:0", "certificate": "broker",
                     "doors": ["api"]}])
-    broker.ca = ca
-    user = service_folder(bed, broker)
+    service_folder(bed, broker)
+    context = ssl.create_default_context(cafile=pebble.issuing_root())
 
-    def renew():
-        cert, key = ca.issue("broker", ["DNS:localhost"])
-        fresh = f"{folder}.new"
-        os.mkdir(fresh)
-        os.chown(fresh, 0, user.pw_gid)
-        os.chmod(fresh, 0o750)
-        for source, name in ((cert, "fullchain.pem"), (key, "privkey.pem")):
-            shutil.copy(source, f"{fresh}/{name}")
-            os.chown(f"{fresh}/{name}", 0, user.pw_gid)
-            os.chmod(f"{fresh}/{name}", 0o640)
-        if os.path.exists(folder):
-            os.rename(folder, f"{folder}.old")
-        os.rename(fresh, folder)
+    def ask(method="GET", path="/v1/grant"):
+        plain = socket.create_connection(("127.0.0.1", broker.port("https")),
+                                         20)
+        with context.wrap_socket(plain, server_hostname="broker.example.com"
+                                 ) as sock:
+            serial = sock.getpeercert()["serialNumber"]
+            sock.sendall((
+                f"{method} {path} HTTP/1.0\r\nAuthorization: Bearer "
+                f"{broker.token('web')}\r\n\r\n").encode())
+            assert b" 200 " in sock.recv(4096)
+        return serial
 
-    def serial():
-        connection = broker.connect("https")
-        connection.connect()
-        try:
-            return connection.sock.getpeercert()["serialNumber"]
-        finally:
-            connection.close()
-
-    bed.dns01("serve", "-c", broker.conf).assert_failed("export", "read")
-    renew()
+    bed.dns01("serve", "-c", broker.conf).assert_failed("listener", "read")
+    bed.dns01("issue", "-c", broker.conf, "broker").assert_ok()
     broker.start()
-    before = serial()
-    assert broker.ask("GET", "/v1/grant", client="web",
-                      kind="https").status == 200
-    renew()
-    wait_until(lambda: serial() != before, "the new certificate is shown")
+    before = ask()
+    bed.dns01("issue", "-c", broker.conf, "broker").assert_ok()
+    wait_until(lambda: ask() != before, "the new certificate is shown", 30)
+    broker.stop().assert_ok()
+    # Without an export, as whoever issued it.
+    broker.write(user="root", certificates=[
+        certificate("broker.example.com", lineage="broker")])
+    broker.start()
+    assert ask()
+    broker.stop().assert_ok()
+
+
+def test_a_reload_drops_no_request_under_way(bed):
+    """Each door's, while the configuration changes under it twice: what
+    they began with holds for them, even where the client is gone."""
+    site = bed.site(secondaries=[Behind("nsd", lag_s=4)])
+    key = bed.key("host.example")
+    clients = [dict(WEB, wait="1m"),
+               {"name": "keyed", "auth": "tsig", "tsig_key_file": key.path,
+                "names": ["www.example.com"]}]
+    broker = Broker(bed, site, clients).start()
+    waiting = []
+    for path, body in (
+            ("/v1/challenges", {"name": "www.example.com",
+                                "value": digest(), "wait": "visible"}),
+            ("/present", {"fqdn": NAME + ".", "value": digest()})):
+        connection = broker.connect()
+        connection.request("POST", path, json.dumps(body), {
+            "Authorization": f"Bearer {broker.token('web')}"})
+        waiting.append((connection, body["value"]))
+    signed = tsig.sign(tsig.update("example.com", tsig.add(NAME, digest())),
+                       key)
+    update = socket.create_connection(("127.0.0.1", broker.port("dns")), 30)
+    update.sendall(len(signed).to_bytes(2, "big") + signed)
+    wait_until(lambda: len(shown(broker)) == 3, "the primary has them")
+    for edition in ([], clients):
+        broker.write(clients=edition)
+        before = broker.command.output().count("read again")
+        broker.command.signal(signal.SIGHUP)
+        broker.command.wait_for(
+            lambda c, n=before: c.output().count("read again") > n, "reload")
+    for connection, value in waiting:
+        answer = connection.getresponse()
+        assert answer.status == 200 and value in answer.read().decode()
+    length = int.from_bytes(dnswire.read_exactly(update, 2), "big")
+    assert dnswire.read_exactly(update, length)[3] & 15 == dnswire.NOERROR
+    update.close()
+    assert len(shown(broker)) == 3
     broker.stop().assert_ok()
 
 

@@ -121,6 +121,77 @@ def test_every_hook_publishes_and_retracts(bed):
     host.end()
 
 
+def test_a_value_with_a_hyphen_first(bed):
+    host = Host(bed, secondaries=())
+    value = "-" + digest()[1:]
+    for held, gone in (
+            (("lego", "present", NAME + ".", value),
+             ("lego", "cleanup", NAME + ".", value)),
+            (("getssl", "add", "example.com", value),
+             ("getssl", "del", "example.com", value)),
+            (("mod_md", "setup", "example.com", value),
+             ("mod_md", "teardown", "example.com", value)),
+            (("acme.sh", "add", NAME, value), ("acme.sh", "rm", NAME, value)),
+            (("dehydrated", "deploy_challenge", "example.com", "-f", value),
+             ("dehydrated", "clean_challenge", "example.com", "-f", value)),
+            (("uacme", "begin", "dns-01", "example.com", "-t", value),
+             ("uacme", "done", "dns-01", "example.com", "-t", value))):
+        host.hook(*held).assert_ok()
+        assert host.shown() == [value], held
+        host.hook(*gone).assert_ok()
+        wait_until(lambda: not host.shown(), "it leaves")
+    host.end()
+
+
+def test_a_batch_through_the_broker_that_fails_is_undone(bed):
+    """dehydrated calls no clean_challenge after a deploy_challenge that
+    failed."""
+    host = Host(bed, secondaries=())
+    result = host.hook("dehydrated", "deploy_challenge",
+                       "example.com", "f", digest(),
+                       "example.org", "f", digest())
+    result.assert_failed("example.org", "may not publish")
+    host.end()
+
+
+def test_an_old_certbot_that_counts_nothing(bed):
+    """Without CERTBOT_REMAINING_CHALLENGES each value goes out at once."""
+    host = Host(bed, secondaries=())
+    value = digest()
+    env = {"CERTBOT_DOMAIN": "example.com", "CERTBOT_VALIDATION": value}
+    host.hook("certbot", "auth", **env).assert_ok()
+    assert host.shown() == [value]
+    host.hook("certbot", "cleanup", **env).assert_ok()
+    host.end()
+
+
+def test_a_hook_that_its_user_proves_needs_no_token(bed):
+    """Over the broker's own Unix socket; and a hook whose broker refuses
+    says so without what it was not told."""
+    host = Host(bed, secondaries=())
+    host.broker.write(clients=[dict(WEB, auth="unix", user="root")])
+    host.broker.command.signal(signal.SIGHUP)
+    host.broker.command.wait_for(lambda c: "read again" in c.output(),
+                                 "reload")
+    value = digest()
+    there = {"DNS01_BROKER": f"unix:{host.broker.socket}",
+             "DNS01_TOKEN_FILE": ""}
+    host.hook("getssl", "add", "example.com", value, **there).assert_ok()
+    assert host.shown() == [value]
+    host.hook("getssl", "del", "example.com", value, **there).assert_ok()
+    empty = host.bed.write("empty.token", "\n", mode=0o600)
+    host.hook("getssl", "add", "example.com", value,
+              DNS01_TOKEN_FILE=empty).assert_failed("no token")
+    host.bed.write("open.token", "secret\n", mode=0o644)
+    host.hook("getssl", "add", "example.com", value,
+              DNS01_TOKEN_FILE=f"{bed.dir}/open.token").assert_failed(
+                  "open.token")
+    host.hook("getssl", "add", "example.com", value,
+              DNS01_TOKEN_FILE=f"{bed.dir}/none.token").assert_failed(
+                  "none.token")
+    host.end()
+
+
 def test_a_broker_out_of_reach_is_an_error_never_a_way_around(bed):
     host = Host(bed, secondaries=())
     conf = write_config(bed, providers=host.broker.settings["providers"],
