@@ -28,6 +28,9 @@ static void grant_first(struct member *member)
 	if (i % 5 == 0 && i > 0) { /* shared with its neighbour */
 		strlist_addf(&grant->names, "h%zu.%s", i - 1, zone_of(member - 1));
 	}
+	if (i % 3 == 0) { /* in the other zone */
+		strlist_addf(&grant->names, "o%zu.%s", i, i % 2 == 0 ? "zon1.test" : "zon0.test");
+	}
 	if (i % 7 == 3) {
 		strlist_addf(&grant->targets, "t%zu.zon1.test", i);
 	}
@@ -152,6 +155,9 @@ bool book_may(const struct crowd *crowd, const struct member *member, const char
 	size_t len = strlen(owner), suffix = strlen(TARGET_SUFFIX) + 1;
 	char name[WIRE_TEXT_MAX];
 
+	if (member->reads) {
+		return false;
+	}
 	if (strlist_has(&member->grant[edition].targets, owner)) {
 		return true;
 	}
@@ -282,6 +288,9 @@ static void add_member(struct buf *out, const struct member *member, unsigned ed
 		token_hash(member, hash);
 		hex_encode(hex, sizeof(hex), hash, sizeof(hash));
 		buf_addf(out, " auth = \"token\"; token_sha256 = [ \"%s\" ];", hex);
+	}
+	if (member->reads) {
+		buf_add_str(out, " role = \"read\";");
 	}
 	buf_addf(out, " lease = \"%llds\"; wait = \"%llds\"; wildcard = %s;",
 		 (long long)member->lease_s, (long long)member->wait_s,

@@ -34,6 +34,7 @@ struct member {
 	char name[24];
 	bool by_key; /* a TSIG key, for the UPDATE door; else a token, for the others */
 	bool stored; /* in clients.db; else in the configuration */
+	bool reads;  /* its role: it may see all, and change nothing */
 	char token[64];
 	char key[32]; /* its name */
 	uint8_t secret[WIRE_SECRET_LEN];

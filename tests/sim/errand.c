@@ -416,6 +416,11 @@ static bool is_status(int status, const int *known)
 	return *known != 0;
 }
 
+static bool is_patient(const struct errand *errand)
+{
+	return errand->kind == ERRAND_API || errand->kind == ERRAND_LIST;
+}
+
 /* One value's state at the end of asking; the id is noted. */
 static bool note_part(struct errand *errand, size_t i, const struct json *part)
 {
@@ -424,7 +429,7 @@ static bool note_part(struct errand *errand, size_t i, const struct json *part)
 	const char *id = json_str(part, "id");
 	const char *client = json_str(part, "client");
 
-	if (client && strcmp(client, errand->member->name) != 0) {
+	if (client && strcmp(client, errand->member->name) != 0 && !errand->member->reads) {
 		sim_violated(errand->crowd->sim, "seen: %s is shown a value of %s",
 			     errand->member->name, client);
 	}
@@ -432,6 +437,10 @@ static bool note_part(struct errand *errand, size_t i, const struct json *part)
 	if (!state || strcmp(state, "failed") == 0 || json_get(part, "error")) {
 		errand_release(errand, ask, errand->asked_again);
 		return false;
+	}
+	if (strcmp(state, "visible") != 0 && errand->state == ERRAND_ASKING && is_patient(errand)) {
+		sim_violated(errand->crowd->sim, "answered: %s waited for what is %s",
+			     errand->member->name, state);
 	}
 	return true;
 }
@@ -594,7 +603,7 @@ static void on_stolen(struct errand *errand, const struct outside_answer *answer
 {
 	const char *value = errand->prey->value;
 	struct json *json = parse(answer);
-	bool shared = strlen(value) < VALUE_LEN;
+	bool shared = strlen(value) < VALUE_LEN || errand->member->reads;
 
 	for (size_t i = 0; i < errand->ask_count; i++) {
 		shared = shared || strcmp(errand->ask[i]->value, value) == 0;

@@ -13,7 +13,7 @@
 #define KILL_STEP_MAX 2000
 #define MEMBERS_MAX 24
 #define MANY 2000 /* clients that wait at once */
-#define MANY_EACH 1000
+#define MANY_EACH 2000
 #define MANY_COVERED_US 2000000
 #define REST_US ((int64_t)180 * 1000000)
 #define MUTE_LAST_US ((int64_t)20 * 1000000)
@@ -396,6 +396,7 @@ static void make_member(struct crowd *crowd, size_t i, bool many)
 	member->index = i;
 	member->by_key = !many && i % 3 == 2;
 	member->stored = !many && i % 5 == 3;
+	member->reads = !many && i == 7;
 	member->lease_s = 60 * (1 + (int64_t)sim_below(crowd->sim, 30));
 	member->wait_s = many ? 1200 : 5 + (int64_t)sim_below(crowd->sim, i % 2 ? 200 : 10);
 	snprintf(member->name, sizeof(member->name), "c%zu", i);
@@ -470,7 +471,7 @@ static void draw_manners(struct errand *errand, bool rough)
 	errand->keeps = sim_below(sim, 6) == 0;
 	errand->repeats = sim_below(sim, 6) == 0;
 	errand->by_id = sim_below(sim, 2);
-	errand->steals = sim_below(sim, 4) == 0;
+	errand->steals = sim_below(sim, 4) == 0 || errand->member->reads;
 	errand->impostor = sim_below(sim, 20) == 0;
 	errand->greedy = rough && sim_below(sim, 4) == 0;
 	errand->leaves = rough && !errand->member->by_key && sim_below(sim, 4) == 0;
