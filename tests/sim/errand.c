@@ -605,8 +605,9 @@ static void on_stolen(struct errand *errand, const struct outside_answer *answer
 	struct json *json = parse(answer);
 	bool shared = strlen(value) < VALUE_LEN || errand->member->reads;
 
-	for (size_t i = 0; i < errand->ask_count; i++) {
-		shared = shared || strcmp(errand->ask[i]->value, value) == 0;
+	for (const struct ask *ask = errand->crowd->asks; ask; ask = ask->next) {
+		shared =
+			shared || (ask->member == errand->member && strcmp(ask->value, value) == 0);
 	}
 	/* httpreq repeats what it was told. */
 	if (!shared && strstr(answer->body, value) && !json_str(json, "fqdn")) {
