@@ -203,27 +203,20 @@ static bool again_after_5xx(struct rest_call *call, const struct http_response *
 					  : rest_pause_us(call->rest, call->failures - 1));
 }
 
-/* A token or the output of a program may have expired before its time. */
+/* A token may have expired before its time, another credential may have taken the place of ours. */
 static bool again_with_new_token(struct rest_call *call)
 {
 	struct rest *rest = call->rest;
-	bool renewable = rest->token != NULL;
 
-	for (size_t i = 0; i < rest->api->secret_count; i++) {
-		renewable = renewable || (rest->secrets[i].command && rest->secrets[i].text);
+	if (call->renewed || call->asked->elsewhere) {
+		return false;
 	}
-	if (!renewable || call->renewed || call->asked->elsewhere) {
+	if (!secrets_renew(rest) && !rest->token) {
 		return false;
 	}
 	call->renewed = true;
 	wipe_str(rest->token);
 	rest->token = NULL;
-	for (size_t i = 0; i < rest->api->secret_count; i++) {
-		if (rest->secrets[i].command) {
-			wipe_str(rest->secrets[i].text);
-			rest->secrets[i].text = NULL;
-		}
-	}
 	call->state = CALL_QUEUED;
 	rest_pump(rest);
 	return true;

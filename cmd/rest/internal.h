@@ -23,6 +23,7 @@ struct zone_entry;
 struct secret {
 	char *text;    /* NULL: not known (yet) */
 	char *command; /* argv, split by newlines; NULL: none */
+	char *file;    /* NULL: none */
 };
 
 struct rest {
@@ -64,6 +65,8 @@ int64_t rest_pause_us(struct rest *rest, unsigned tries);
 enum err_code secrets_open(struct rest *rest, struct err *err) MUST_CHECK;
 /* False: a program is asked, and rest_pump follows. */
 bool secrets_ready(struct rest *rest);
+/* What a program printed is forgotten, files are read again; false: none can be different. */
+bool secrets_renew(struct rest *rest);
 void secrets_close(struct rest *rest);
 
 /* ---- ask.c: the request of a walk ---- */

@@ -86,6 +86,7 @@ static enum err_code open_one(struct rest *rest, size_t index, struct err *err)
 		code = err_set(err, ERR_CONFIG, rest->api->provider->name,
 			       "both %s_file and %s are set; keep one", row->name, name);
 	} else if (file) {
+		secret->file = xstrdup(file);
 		code = from_file(rest, secret, file, err);
 	} else if (command && command[0] != '/') {
 		code = err_set(err, ERR_CONFIG, rest->api->provider->name,
@@ -120,8 +121,41 @@ void secrets_close(struct rest *rest)
 	for (size_t i = 0; rest->secrets && i < rest->api->secret_count; i++) {
 		wipe_str(rest->secrets[i].text);
 		free(rest->secrets[i].command);
+		free(rest->secrets[i].file);
 	}
 	free(rest->secrets);
+}
+
+/* True: it is another one than before. */
+static bool read_again(struct rest *rest, struct secret *secret)
+{
+	char *before = xstrdup(secret->text);
+	struct err unused;
+	bool changed;
+
+	/* One that cannot be read any more stays as it is. */
+	changed = from_file(rest, secret, secret->file, &unused) == ERR_NONE &&
+		  strcmp(before, secret->text) != 0;
+	wipe_str(before);
+	return changed;
+}
+
+bool secrets_renew(struct rest *rest)
+{
+	bool renewed = false;
+
+	for (size_t i = 0; i < rest->api->secret_count; i++) {
+		struct secret *secret = &rest->secrets[i];
+
+		if (secret->file && read_again(rest, secret)) {
+			renewed = true;
+		} else if (secret->command && secret->text) {
+			wipe_str(secret->text);
+			secret->text = NULL;
+			renewed = true;
+		}
+	}
+	return renewed;
 }
 
 /* ---- programs -------------------------------------------------------------------------- */

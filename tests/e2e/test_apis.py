@@ -3,13 +3,16 @@ providers for a zone, and PowerDNS for real."""
 
 import json
 import os
+import signal
+import time
 
 from peer.cloudflare import Cloudflare
 from peer.powerdns import PowerDnsApi
-from peer.api import secret
+from peer.api import Refused, secret
+from peer.desec import Desec
 from testbed import Bind, Zone, dnswire, wait_until
 from testbed.bed import TOP
-from testbed.broker import digest
+from testbed.broker import Broker, digest
 from testbed.config import account, certificate, rfc2136, write_config, zone
 from testbed.powerdns import PowerDnsWithApi
 
@@ -96,6 +99,24 @@ def test_a_credential_that_a_program_renews(bed):
     peer.fail("between", writes=True, action=renew)
     works(bed, conf, peer)
     peer.calm()
+
+
+def test_a_credential_that_was_replaced_while_the_broker_runs(bed):
+    peer = PowerDnsApi(bed)
+    site = bed.site("example.net", secondaries=())
+    broker = Broker(bed, site, [{"name": "web", "names": ["example.com"], "wildcard": True}],
+                    providers=[peer.provider()],
+                    zones=[zone("example.com", "vendor", zone="example.com", alias="off",
+                                watch="provider")]).start()
+    value, other = digest(), digest()
+    answered = broker.publish("web", "example.com", value)
+    assert answered.status < 300, answered
+    peer.key = secret()
+    peer.secret_file("pdns.key", peer.key)
+    answered = broker.publish("web", "example.com", other)
+    assert answered.status < 300, answered
+    assert peer.texts(OWNER) == sorted([value, other])
+    broker.stop().assert_ok()
 
 
 def test_the_global_key_of_an_account(bed):
@@ -215,6 +236,46 @@ def test_fifty_names_go_side_by_side_and_not_all_at_once(bed):
     bed.dns01("hook", "-c", conf, "dehydrated", "deploy_challenge", *words).assert_ok()
     assert peer.count("POST") == 50
     assert peer.count("GET") == 1, "the zones were listed once, no record was looked for"
+
+
+def test_one_name_that_is_not_allowed_does_not_keep_the_others(bed):
+    """They are written together, refused together, then one by one."""
+    peer = Desec(bed)
+    answer = peer.answer
+
+    def scoped(request):
+        if request.method == "PUT" and any("b" in r["subname"] for r in request.json):
+            raise Refused(403, {"detail": "Insufficient token permissions."})
+        return answer(request)
+    peer.answer = scoped
+    conf = configured(bed, peer.provider())
+    words = [w for n in ("a", "b", "c") for w in (f"x{n}x.example.com", "token", digest())]
+    failed = bed.dns01("hook", "-c", conf, "dehydrated", "deploy_challenge", *words)
+    failed.assert_failed("_acme-challenge.xbx.example.com", "Insufficient token permissions",
+                         "perm_write")
+    written = [[r["subname"] for r in json.loads(request.body)] for request in peer.requests
+               if request.method == "PUT"]
+    assert [sorted(w) for w in written[:1]] == [[f"_acme-challenge.x{n}x" for n in "abc"]]
+    assert sorted(w[0] for w in written[1:4]) == [f"_acme-challenge.x{n}x" for n in "abc"]
+    assert peer.records.list == [], "the hook took back what was published"
+
+
+def test_a_signal_ends_a_pause(bed):
+    """What waits because the API asked for it is given up, what was published is removed."""
+    peer = Cloudflare(bed).delegate()
+    pebble = bed.pebble()
+    conf = write_config(bed, accounts=[account(pebble)], providers=[peer.provider()],
+                        zones=[zone("example.com", "vendor")], certificates=[certificate(*NAMES)])
+    peer.limited = lambda seconds: _later(peer, 100)
+    peer.fail("limit", 1, writes=True)
+    run = bed.start_dns01("issue", "-c", conf, "-v")
+    run.wait_for(lambda _: any(r.status == 429 for r in peer.requests), "it was told to wait")
+    began = time.monotonic()
+    run.signal(signal.SIGINT)
+    assert run.wait().code > 0 and time.monotonic() - began < 15
+    peer.faults.clear()
+    bed.dns01("sweep", "-c", conf).assert_ok()
+    assert peer.records.list == []
 
 
 # several providers
