@@ -196,15 +196,20 @@ static void say_rest(struct certbot *certbot)
 {
 	struct import *import = certbot->import;
 
-	if (import->certificate_count > 0) {
-		import_say(import, IMPORT_TODO, "programs",
-			   "those that read %s/live/NAME/ keep the old files: let them read "
-			   "%s/certs/NAME/current/, where the files have the same names",
-			   import->folder, import->args->state);
-		import_say(import, IMPORT_TODO, "certbot",
-			   "stop its renewals once dns01 has taken over: systemctl disable --now "
-			   "certbot.timer (or snap.certbot.renew.timer, or its line in cron)");
+	if (import->certificate_count == 0) {
+		return;
 	}
+	import_say(import, IMPORT_TODO, "programs",
+		   "those that read %s/live/NAME/ keep the old files: let them read "
+		   "%s/certs/NAME/current/, where the files have the same names",
+		   import->folder, import->args->state);
+	import_say(import, IMPORT_TODO, "programs",
+		   "or add export = ( { layout = \"certbot\"; path = \"%s/live/NAME\"; } ) to a "
+		   "certificate, and dns01 keeps those files in certbot's place",
+		   import->folder);
+	import_say(import, IMPORT_TODO, "certbot",
+		   "stop its renewals once dns01 has taken over: systemctl disable --now "
+		   "certbot.timer (or snap.certbot.renew.timer, or its line in cron)");
 }
 
 enum err_code certbot_read(struct import *import, struct err *err)

@@ -81,33 +81,46 @@ static const char *credential_value(const void *arg, const char *key)
 	return plugin_get(arg, "", key);
 }
 
-/* The credentials of a plugin that speaks HTTP. */
-static size_t read_credential(struct import *import, const char *plugin, const char *path,
-			      char **why)
+static const char *whole_value(const void *arg, const char *key)
 {
+	return key[0] == '*' ? arg : NULL;
+}
+
+/* The credentials of a plugin that speaks HTTP; path NULL: it has none. */
+static size_t read_credential(struct import *import, const char *name, const char *path, char **why)
+{
+	struct foreign_plugin plugin = {
+		.client = FOREIGN_CERTBOT,
+		.name = name,
+		.get = credential_value,
+		.source = path ? path : name,
+	};
 	struct pairs pairs = { 0 };
-	char *text, *advice;
-	size_t provider;
+	struct buf text = BUF_INIT(PAIRS_TEXT_MAX);
+	enum err_code code = ERR_NONE;
+	size_t provider = FOUND_NONE;
+	char *sentence, *advice;
 	struct err err;
 
-	if (theirs_ini(path, &pairs, &err) != ERR_NONE) {
-		text = err_format(&err);
-		advice = foreign_advice(FOREIGN_CERTBOT, plugin);
-		*why = xasprintf("%s; %s", text, advice);
-		free(text);
-		free(advice);
-		return FOUND_NONE;
+	plugin.arg = &pairs;
+	if (path && foreign_is_whole(FOREIGN_CERTBOT, name)) {
+		code = theirs_read(path, PAIRS_TEXT_MAX, &text, &err);
+		plugin.get = whole_value;
+		plugin.arg = buf_str(&text);
+	} else if (path) {
+		code = theirs_ini(path, &pairs, &err);
 	}
-	provider = foreign_add(import,
-			       &(struct foreign_plugin){
-				       .client = FOREIGN_CERTBOT,
-				       .name = plugin,
-				       .get = credential_value,
-				       .arg = &pairs,
-				       .source = path,
-			       },
-			       why);
+	if (code == ERR_NONE) {
+		provider = foreign_add(import, &plugin, why);
+	} else {
+		sentence = err_format(&err);
+		advice = foreign_advice(FOREIGN_CERTBOT, name);
+		*why = xasprintf("%s; %s", sentence, advice);
+		free(sentence);
+		free(advice);
+	}
 	pairs_clear(&pairs);
+	buf_wipe(&text);
 	return provider;
 }
 
@@ -127,6 +140,7 @@ static size_t credential_get(struct certbot *certbot, const char *plugin, const 
 		provider = read_rfc2136(certbot->import, path, &err);
 		*why = provider == FOUND_NONE ? foreign_failed(&err) : NULL;
 	} else {
+		*why = NULL;
 		provider = read_credential(certbot->import, plugin, path, why);
 	}
 	if (provider != FOUND_NONE) {
@@ -139,21 +153,30 @@ static size_t credential_get(struct certbot *certbot, const char *plugin, const 
 	return provider;
 }
 
-/* "dns-cloudflare" has dns_cloudflare_credentials. */
-static size_t provider_of(struct lineage_conf *conf, const char *plugin, char **why)
+/* "dns-cloudflare" has dns_cloudflare_credentials; gives. */
+static char *credentials_key(const char *plugin)
 {
-	char *key = xasprintf("%s_credentials", plugin), *path;
-	const char *given;
-	size_t provider = FOUND_NONE;
+	char *key = xasprintf("%s_credentials", plugin);
 
 	for (char *c = key; *c; c++) {
 		*c = *c == '-' ? '_' : *c;
 	}
-	given = plugin_get(&conf->pairs, CERTBOT_PARAMS, key);
+	return key;
+}
+
+static size_t provider_of(struct lineage_conf *conf, const char *plugin, char **why)
+{
+	char *key = credentials_key(plugin), *path;
+	const char *given = plugin_get(&conf->pairs, CERTBOT_PARAMS, key);
+	size_t provider = FOUND_NONE;
+
 	if (given) {
 		path = relocate(conf->import, given);
 		provider = credential_get(conf->certbot, plugin, path, why);
 		free(path);
+	} else if (foreign_is_known(FOREIGN_CERTBOT, plugin) &&
+		   !foreign_has_file(FOREIGN_CERTBOT, plugin)) {
+		provider = read_credential(conf->import, plugin, NULL, why);
 	} else {
 		*why = xasprintf("%s is not set; make a provider and a zone for the names", key);
 	}

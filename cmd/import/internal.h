@@ -174,9 +174,13 @@ bool theirs_has_suffix(const char *name, const char *suffix);
 enum foreign_client { FOREIGN_CERTBOT, FOREIGN_ACME_SH };
 /* What is said of a plugin whose credential cannot be carried over; gives. */
 char *foreign_advice(enum foreign_client client, const char *plugin);
-/* Whether it is known which settings of a plugin are which of ours. */
+/* Whether foreign_add() may make a provider of a plugin; whether that takes a file of credentials;
+ * and whether that file as a whole is the secret. */
 bool foreign_is_known(enum foreign_client client, const char *plugin);
-/* Such a plugin's settings, by their names there; get gives NULL for what is not set. */
+bool foreign_has_file(enum foreign_client client, const char *plugin);
+bool foreign_is_whole(enum foreign_client client, const char *plugin);
+/* Such a plugin's settings, by their names there; get gives NULL for what is not set, and the whole
+ * file for "*". */
 struct foreign_plugin {
 	enum foreign_client client;
 	const char *name;

@@ -202,6 +202,27 @@ def test_certbot_goes_on_with_its_account_and_hooks(bed):
     assert digest(folder) == old.digest
 
 
+def test_certbots_live_folder_goes_on_by_an_export(bed):
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    folder = run_certbot(bed, pebble, site)
+    old = Old(bed, "certbot", folder)
+    hint = said(old.lines("--ca-root", pebble.ca_root), "todo", "export = (")
+    # What the line says, for this certificate.
+    export = re.search(r"export = .* \)", hint[2]).group().replace(
+        "NAME", "example.com")
+    conf = os.path.join(os.path.dirname(old.conf), "conf.d",
+                        "imported-certbot.conf")
+    with open(conf, encoding="utf-8") as file:
+        text = file.read()
+    with open(conf, "w", encoding="utf-8") as file:
+        file.write(text.replace("\t\tnames =", f"\t\t{export};\n\t\tnames ="))
+    old.dns01("renew", "--force").assert_ok()
+    live = f"{folder}/live/example.com"
+    assert serial(bed, live) == serial(bed, bed.current("example.com"))
+    assert os.path.islink(f"{live}/fullchain.pem")
+    bed.certificate(f"{live}/fullchain.pem").assert_key(f"{live}/privkey.pem")
+
+
 def test_done_again_it_changes_nothing(bed):
     site, pebble = bed.site(secondaries=()), bed.pebble()
     folder = run_certbot(bed, pebble, site)

@@ -135,6 +135,16 @@ static void plugins_that_speak_http_become_providers(void **state)
 		  "SAVED_ACMEPROXY_ENDPOINT='https://p.example'\nSAVED_ACMEPROXY_USERNAME='u'\n"
 		  "SAVED_ACMEPROXY_PASSWORD='s3cret'\n",
 		  "", "username = \"u\"", "s3cret" },
+		{ "dns_aws",
+		  "SAVED_AWS_ACCESS_KEY_ID='AKIA'\nSAVED_AWS_SECRET_ACCESS_KEY='s3cret'\n", "",
+		  "access_key_id = \"AKIA\"", "s3cret" },
+		{ "dns_ovh", "SAVED_OVH_AK='k'\nSAVED_OVH_AS='s3cret'\nSAVED_OVH_CK='s3cret'\n", "",
+		  "consumer_key_file = \"", "s3cret" },
+		{ "dns_azure",
+		  "SAVED_AZUREDNS_SUBSCRIPTIONID='sub'\nSAVED_AZUREDNS_MANAGEDIDENTITY='false'\n"
+		  "SAVED_AZUREDNS_TENANTID='ten'\nSAVED_AZUREDNS_APPID='app'\n"
+		  "SAVED_AZUREDNS_CLIENTSECRET='s3cret'\n",
+		  "", "client_id = \"app\"", "s3cret" },
 		{ "dns_pdns", "SAVED_PDNS_Token='s3cret'\n", "", NULL, NULL },
 		{ "dns_pdns", "SAVED_PDNS_Url='no url'\nSAVED_PDNS_Token='s3cret'\n", "", NULL,
 		  NULL },

@@ -456,6 +456,46 @@ static void a_plugins_credential_becomes_a_provider(void **state)
 	issued_clear(&issued);
 }
 
+/* What a plugin has beside one file of settings. */
+static void plugins_of_every_kind_become_providers(void **state)
+{
+	static const struct {
+		const char *params, *file, *conf[3];
+	} rows[] = {
+		/* the vendor's own places are asked by both */
+		{ "authenticator = dns-route53\n", "", { "type = \"route53\"", NULL, NULL } },
+		/* the file is the secret */
+		{ "authenticator = dns-google\ndns_google_credentials = /etc/letsencrypt/x.ini\n",
+		  "{\"type\": \"service_account\"}",
+		  { "type = \"google\"", "key_file = \"", NULL } },
+		{ "authenticator = dns-ovh\ndns_ovh_credentials = /etc/letsencrypt/x.ini\n",
+		  "dns_ovh_endpoint = ovh-ca\ndns_ovh_application_key = a\n"
+		  "dns_ovh_application_secret = b\ndns_ovh_consumer_key = c\n",
+		  { "endpoint = \"https://ca.api.ovh.com/1.0\"",
+		    "imported-certbot-ovh-application_secret.key",
+		    "imported-certbot-ovh-consumer_key.key" } },
+	};
+	struct bed *bed = *state;
+	struct issued issued = issue(KEY_P256, "example.com", NULL);
+
+	put_account(bed);
+	put_live(bed, "a", &issued);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *etc = bed_path(bed, "etc");
+
+		put_renewal(bed, "a", rows[i].params);
+		put_file(bed, "x.ini", rows[i].file);
+		import_report_free(import_good(bed, "certbot"));
+		for (size_t j = 0; j < ARRAY_LEN(rows[i].conf) && rows[i].conf[j]; j++) {
+			expect_in_file(bed, CONF, rows[i].conf[j], true);
+		}
+		expect_in_file(bed, CONF, "suffix = \"example.com\"", true);
+		bed_remove(etc);
+		free(etc);
+	}
+	issued_clear(&issued);
+}
+
 static void control_characters_are_escaped(void **state)
 {
 	struct bed *bed = *state;
@@ -530,6 +570,7 @@ int main(void)
 		TEST(accounts_that_are_none_are_left_out),
 		TEST(credentials_that_are_none_are_left_out),
 		TEST(a_plugins_credential_becomes_a_provider),
+		TEST(plugins_of_every_kind_become_providers),
 		TEST(control_characters_are_escaped),
 		TEST(nothing_is_left_on_a_full_disk),
 	};
