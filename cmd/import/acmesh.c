@@ -100,7 +100,7 @@ static void walk_accounts(struct acmesh *acmesh, const char *folder, const char 
 	}
 	free(key);
 	if (depth > WALK_DEPTH_MAX || acmesh->walked > FOUND_MAX ||
-	    theirs_list(folder, &names, NULL) != ERR_NONE) {
+	    !theirs_list_some(acmesh->import, folder, &names)) {
 		return;
 	}
 	for (size_t i = 0; i < names.count; i++) {

@@ -90,7 +90,7 @@ static void walk_accounts(struct certbot *certbot, const char *folder, const cha
 {
 	struct strlist names = { 0 };
 
-	if (depth > WALK_DEPTH_MAX || theirs_list(folder, &names, NULL) != ERR_NONE) {
+	if (depth > WALK_DEPTH_MAX || !theirs_list_some(certbot->import, folder, &names)) {
 		return;
 	}
 	for (size_t i = 0; i < names.count && certbot->walked++ < FOUND_MAX; i++) {

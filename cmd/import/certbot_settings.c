@@ -376,7 +376,7 @@ static void list_hooks(const struct certbot *certbot, const char *kind, struct s
 	char *folder = xasprintf("%s/renewal-hooks/%s", certbot->import->folder, kind);
 	struct strlist names = { 0 };
 
-	if (theirs_list(folder, &names, NULL) == ERR_NONE) {
+	if (theirs_list_some(certbot->import, folder, &names)) {
 		for (size_t i = 0; i < names.count; i++) {
 			char *path = path_join(folder, names.item[i]);
 

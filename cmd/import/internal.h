@@ -162,6 +162,8 @@ enum err_code theirs_chain(const char *path, const char *more, struct chain **ou
 /* Names in a folder, sorted, without those that begin with a dot; none on an error. ERR_NOT_FOUND:
  * there is no such folder. */
 enum err_code theirs_list(const char *folder, struct strlist *out, struct err *err) MUST_CHECK;
+/* The same for what may be missing; an error is said. */
+bool theirs_list_some(struct import *import, const char *folder, struct strlist *out);
 bool theirs_is_folder(const char *path);
 bool theirs_is_file(const char *path);
 /* A name from a foreign file that may be a part of a path: one component, no dot in front. */

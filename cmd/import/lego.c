@@ -170,7 +170,7 @@ static void read_accounts(struct lego *lego)
 	char *root = path_join(lego->import->folder, "accounts");
 	struct strlist hosts = { 0 };
 
-	if (theirs_list(root, &hosts, NULL) != ERR_NONE) {
+	if (!theirs_list_some(lego->import, root, &hosts)) {
 		free(root);
 		return;
 	}
@@ -178,7 +178,7 @@ static void read_accounts(struct lego *lego)
 		char *folder = path_join(root, hosts.item[i]);
 		struct strlist ids = { 0 };
 
-		if (theirs_list(folder, &ids, NULL) == ERR_NONE) {
+		if (theirs_list_some(lego->import, folder, &ids)) {
 			for (size_t j = 0; j < ids.count; j++) {
 				char *inner = path_join(folder, ids.item[j]);
 

@@ -153,8 +153,8 @@ enum err_code theirs_list(const char *folder, struct strlist *out, struct err *e
 	DIR *dir = opendir(folder);
 
 	if (!dir) {
-		return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, folder,
-			       "cannot be read: %s", strerror(errno));
+		return err_set(err, errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO,
+			       folder, "cannot be read: %s", strerror(errno));
 	}
 	while ((entry = readdir(dir)) != NULL) {
 		if (entry->d_name[0] == '.') {
@@ -175,6 +175,17 @@ enum err_code theirs_list(const char *folder, struct strlist *out, struct err *e
 		qsort(out->item, out->count, sizeof(*out->item), by_octets);
 	}
 	return code;
+}
+
+bool theirs_list_some(struct import *import, const char *folder, struct strlist *out)
+{
+	struct err err;
+	enum err_code code = theirs_list(folder, out, &err);
+
+	if (code != ERR_NONE && code != ERR_NOT_FOUND) {
+		import_say_err(import, "folder", &err, "run this as who may read it");
+	}
+	return code == ERR_NONE;
 }
 
 bool theirs_is_folder(const char *path)

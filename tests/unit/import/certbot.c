@@ -513,6 +513,48 @@ static void control_characters_are_escaped(void **state)
 	import_report_free(report);
 }
 
+/* In a child that is nobody: what only root may read is said. */
+static void import_as_nobody(struct bed *bed)
+{
+	struct import_report *report = NULL;
+	struct err err = { 0 };
+
+	assert_int_equal(setresgid(65534, 65534, 65534), 0);
+	assert_int_equal(setresuid(65534, 65534, 65534), 0);
+	assert_int_equal(import_now(bed, "certbot", true, &report, &err), ERR_NONE);
+	expect_line(report, IMPORT_LEFT, "folder", "old/accounts: cannot be read");
+	expect_line(report, IMPORT_LEFT, "certificate example.com", "cannot be read");
+	assert_int_equal(count_lines(report, IMPORT_CARRIED), 0);
+	import_report_free(report);
+}
+
+static void what_may_not_be_read_is_said(void **state)
+{
+	static const char *const open_to_all[] = { "", "old", "old/renewal" };
+	struct bed *bed = *state;
+	pid_t child;
+	int status;
+
+	if (geteuid() != 0) {
+		print_message("# skipped: another user needs root\n");
+		skip();
+	}
+	put_all(bed); /* accounts and live stay 0700 */
+	for (size_t i = 0; i < ARRAY_LEN(open_to_all); i++) {
+		char *path = bed_path(bed, open_to_all[i]);
+
+		assert_int_equal(chmod(path, 0755), 0);
+		free(path);
+	}
+	child = fork();
+	if (child == 0) {
+		import_as_nobody(bed);
+		_exit(0);
+	}
+	status = bed_reap(child);
+	assert_int_equal(status, 0);
+}
+
 /* ---- a disk that is full -------------------------------------------------------------- */
 
 /* A page more is free each time, so that it fails at each of its steps. */
@@ -572,6 +614,7 @@ int main(void)
 		TEST(a_plugins_credential_becomes_a_provider),
 		TEST(plugins_of_every_kind_become_providers),
 		TEST(control_characters_are_escaped),
+		TEST(what_may_not_be_read_is_said),
 		TEST(nothing_is_left_on_a_full_disk),
 	};
 
