@@ -193,6 +193,12 @@ static const struct setting account_rows[] = {
 	  AT(chain),
 	  .help = "The root to chain to where the CA offers several chains: a part of its name, or "
 		  "the SHA-256 of its certificate. Left out: the CA's own choice." },
+	{ .name = "staging",
+	  .type = SETTING_URL,
+	  AT(staging),
+	  .help = "URL of the directory at which `dns01 renew --dry-run` orders instead, with an "
+		  "account of its own. Left out: that of Let's Encrypt or Google, where "
+		  "directory is theirs." },
 	{ .name = "orders_per_3h",
 	  .type = SETTING_INT,
 	  .fallback = "300",
@@ -200,7 +206,8 @@ static const struct setting account_rows[] = {
 	  .max = 1000000,
 	  AT(orders_per_3h),
 	  .help = "How many orders dns01 renew makes within three hours at most, so that the CA's "
-		  "limit is never met. What is left over waits for the next runs." },
+		  "limit is never met; a third of it is kept for those with less than a tenth of "
+		  "their life left. What is left over waits for the next runs." },
 };
 #undef AT
 

@@ -39,6 +39,9 @@ static void make_staging(struct fleet_account *account)
 	const char *directory = account->fleet->args.staging;
 
 	if (!directory) {
+		directory = account->conf->staging;
+	}
+	if (!directory) {
 		directory = staging_of(account->conf->directory);
 	}
 	account->staging = *account->conf;

@@ -220,7 +220,8 @@ static void refuse_rehearsal(struct fleet *fleet, const struct roster_item *item
 	struct err err;
 
 	err_set(&err, ERR_USAGE, item->lineage,
-		"no staging CA is known for %s; name its directory with --staging",
+		"no staging CA is known for %s; name its directory with --staging, or as `staging` "
+		"of the account",
 		item->account->directory);
 	fleet->result.failed++;
 	fleet_tell(fleet, &(struct fleet_event){ .item = item, .ended = true, .err = &err });

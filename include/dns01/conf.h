@@ -33,6 +33,7 @@ struct conf_account {
 	char *eab_key_file;
 	char *eab_alg; /* "HS256", "HS384" or "HS512" */
 	char *chain;   /* the root to chain to: its name or SHA-256; NULL: the CA's choice */
+	char *staging; /* https URL of its directory for rehearsals; NULL: the known one */
 	int64_t orders_per_3h; /* at most; the CA's limit */
 	char *where;           /* file:line, for sentences */
 };

@@ -223,7 +223,10 @@ def test_dry_run_orders_at_staging_and_keeps_nothing(bed):
     renew(bed, path).assert_ok()  # due as before
     assert pebble.issued() == 1
     before = serial(bed)
-    renew(bed, path, "--dry-run", "--staging", staging.directory).assert_ok()
+    configure(bed, site, certificate("example.com", "*.example.com"), accounts=[
+        {**account(pebble), "ca_file": roots, "staging": staging.directory}])
+    renew(bed, path, "--dry-run").assert_ok()
+    assert staging.issued() == 2
     assert serial(bed) == before
     assert_nothing_to_do(bed, path)
 
