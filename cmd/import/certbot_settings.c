@@ -2,6 +2,7 @@
  * commands. */
 #include "certbot.h"
 
+#define LINEAGE_MARK "{lineage}" /* of a deploy command */
 #define DAY_MS (INT64_C(24) * 3600 * 1000)
 
 /* ---- how names were proved ------------------------------------------------------------ */
@@ -304,6 +305,25 @@ bool certbot_is_true(const struct lineage_conf *conf, const char *key)
 	return value && strcmp(value, "True") == 0;
 }
 
+/*
+ * certbot runs a hook for each lineage, dns01 equal commands once for all. What may look at the
+ * lineage has {lineage} as an argument that tells it apart: a script alone, or a line that names
+ * certbot's variables.
+ */
+static void add_hook(struct found_certificate *certificate, const char *line)
+{
+	bool alone = line[0] == '/' && line[strcspn(line, " \t\"'`$;&|<>()*?[]{}~#!\\")] == '\0';
+
+	if (alone) {
+		found_add_argv(certificate, (const char *const[]){ line, LINEAGE_MARK, NULL });
+	} else if (strstr(line, "RENEWED_")) {
+		found_add_argv(certificate,
+			       (const char *const[]){ "/bin/sh", "-c", line, LINEAGE_MARK, NULL });
+	} else {
+		found_add_command(certificate, line);
+	}
+}
+
 static void read_hooks(struct lineage_conf *conf, struct found_certificate *certificate)
 {
 	static const char *const others[] = { "pre_hook", "post_hook" };
@@ -313,10 +333,11 @@ static void read_hooks(struct lineage_conf *conf, struct found_certificate *cert
 		hook = pairs_get(&conf->pairs, CERTBOT_PARAMS, "deploy_hook");
 	}
 	for (size_t i = 0; i < conf->certbot->deploy.count; i++) {
-		found_add_command(certificate, conf->certbot->deploy.item[i]);
+		found_add_argv(certificate, (const char *const[]){ conf->certbot->deploy.item[i],
+								   LINEAGE_MARK, NULL });
 	}
 	if (hook && strcmp(hook, "None") != 0) {
-		found_add_command(certificate, hook);
+		add_hook(certificate, hook);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
 		const char *other = pairs_get(&conf->pairs, CERTBOT_PARAMS, others[i]);

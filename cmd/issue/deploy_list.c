@@ -197,6 +197,24 @@ static int by_name(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
+/* By name; one that was added twice is there once. */
+static void sort(struct deploy_list *list)
+{
+	size_t kept = 0;
+
+	if (list->count > 0) {
+		qsort(list->target, list->count, sizeof(*list->target), by_name);
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		if (kept > 0 && by_name(&list->target[kept - 1], &list->target[i]) == 0) {
+			target_clear(&list->target[i]);
+		} else {
+			list->target[kept++] = list->target[i];
+		}
+	}
+	list->count = kept;
+}
+
 static struct deploy_target *target_find(struct deploy_list *list, const char *name)
 {
 	const struct deploy_target wanted = { .name = (char *)(uintptr_t)name };
@@ -263,9 +281,7 @@ enum err_code deploy_list_look(struct deploy_list *list, struct renewals *renewa
 {
 	enum err_code code = ERR_NONE;
 
-	if (list->count > 0) {
-		qsort(list->target, list->count, sizeof(*list->target), by_name);
-	}
+	sort(list);
 	if (list->count >= LOOK_ALL) {
 		code = deployments_list(renewals, NULL, take_row, list, err);
 	}

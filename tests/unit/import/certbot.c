@@ -59,6 +59,38 @@ static void put_all(struct bed *bed)
 	issued_clear(&issued);
 }
 
+/* dns01 runs equal commands once for all lineages, certbot each hook for each. */
+static void hooks_that_may_look_at_the_lineage_run_for_each(void **state)
+{
+	static const struct {
+		const char *hook, *expected;
+	} rows[] = {
+		{ "/bin/systemctl reload nginx",
+		  "deploy = ( [ \"/bin/systemctl\", \"reload\", \"nginx\" ] );" },
+		{ "/usr/local/bin/copy.sh",
+		  "deploy = ( [ \"/usr/local/bin/copy.sh\", \"{lineage}\" ] );" },
+		{ "cp $RENEWED_LINEAGE/*.pem /srv",
+		  "deploy = ( [ \"/bin/sh\", \"-c\", \"cp $RENEWED_LINEAGE/*.pem /srv\", "
+		  "\"{lineage}\" ] );" },
+		{ "service nginx reload",
+		  "deploy = ( [ \"/bin/sh\", \"-c\", \"service nginx reload\" ] );" },
+	};
+	struct bed *bed = *state;
+
+	put_all(bed);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *params = xasprintf(BY_TSIG "renew_hook = %s\n", rows[i].hook);
+		char *path = bed_path(bed, "etc");
+
+		put_renewal(bed, "example.com", params);
+		import_report_free(import_good(bed, "certbot"));
+		expect_in_file(bed, CONF, rows[i].expected, true);
+		bed_remove(path);
+		free(path);
+		free(params);
+	}
+}
+
 static void everything_is_carried_over(void **state)
 {
 	struct bed *bed = *state;
@@ -601,6 +633,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(everything_is_carried_over),
+		TEST(hooks_that_may_look_at_the_lineage_run_for_each),
 		TEST(no_secret_is_said),
 		TEST(what_a_plain_crash_left_is_taken_up),
 		TEST(names_that_are_taken_get_a_number),

@@ -27,6 +27,22 @@ static void does_each_thing_once_for_each_certificate(void **state)
 	runs_are(house, RELOAD " one; " RELOAD " two");
 }
 
+static void a_lineage_that_is_named_twice_is_one(void **state)
+{
+	struct house *house = *state;
+	struct deploy *deploy = deploy_of(house, NULL);
+
+	add_command(add_certificate(house, "edge"), RELOAD, NULL);
+	issue(house, "edge", "0A");
+	deploy_add_all(deploy, house, DEPLOY_AGAIN);
+	deploy_add_all(deploy, house, DEPLOY_AGAIN);
+	deploy_start(deploy, on_deployed, house);
+	finish(house);
+	deploy_free(deploy);
+	has_env(&house->run[0], "DNS01_LINEAGES=edge");
+	runs_are(house, RELOAD);
+}
+
 static void does_nothing_without_a_certificate(void **state)
 {
 	struct house *house = *state;
@@ -372,6 +388,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		HOUSE(does_each_thing_once_for_each_certificate),
+		HOUSE(a_lineage_that_is_named_twice_is_one),
 		HOUSE(does_nothing_without_a_certificate),
 		HOUSE(runs_equal_commands_once_for_all),
 		HOUSE(gives_hooks_what_certbot_gives),
