@@ -34,10 +34,19 @@ void *group_item(const void *base, const struct setting *list, size_t i)
 	return group_items(base, list) + i * list->group->size;
 }
 
+/* Room for one item more than `count`. It doubles whenever `count` is a power of two, so no capacity has
+ * to be kept beside each list. */
+static char *grown(char *items, size_t count, size_t size)
+{
+	bool full = (count & (count - 1)) == 0; /* 0 is full too */
+
+	return full ? xreallocarray(items, count > 0 ? 2 * count : 1, size) : items;
+}
+
 void *group_add(void *base, const struct setting *list)
 {
 	size_t *count = at_offset(base, list->group->count_offset);
-	char *items = xreallocarray(group_items(base, list), *count + 1, list->group->size);
+	char *items = grown(group_items(base, list), *count, list->group->size);
 	void *item = items + *count * list->group->size;
 
 	memcpy(at_offset(base, list->offset), &items, sizeof(items));
