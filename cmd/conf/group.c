@@ -34,8 +34,8 @@ void *group_item(const void *base, const struct setting *list, size_t i)
 	return group_items(base, list) + i * list->group->size;
 }
 
-/* Room for one item more than `count`. It doubles whenever `count` is a power of two, so no capacity has
- * to be kept beside each list. */
+/* Room for one item more than `count`. It doubles whenever `count` is a power of two, so no
+ * capacity has to be kept beside each list. */
 static char *grown(char *items, size_t count, size_t size)
 {
 	bool full = (count & (count - 1)) == 0; /* 0 is full too */
