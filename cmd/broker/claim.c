@@ -51,6 +51,7 @@ static void set_state(struct claim *claim, enum claim_state state)
 	claim->state = state;
 	if (was_live && !claim_is_live(claim)) {
 		*(claim->repeats ? &usage->repeats : &usage->live) -= 1;
+		claim->broker->live_count--;
 	}
 }
 
@@ -77,7 +78,7 @@ static struct claim *claim_new(struct broker *broker, const char *client)
 	claim->state = CLAIM_ROUTING;
 	claim->started_us = world_mono_us(broker->world);
 	broker->waiting++;
-	broker->claim_count++;
+	broker->live_count++;
 	claim_link(claim);
 	return claim;
 }
@@ -213,8 +214,6 @@ static void leave_era(struct claim *claim)
 
 static void claim_free(struct claim *claim)
 {
-	struct broker *broker = claim->broker;
-
 	if (claim->told > 0) {
 		claim->unwanted = true;
 		return;
@@ -225,7 +224,6 @@ static void claim_free(struct claim *claim)
 	}
 	claim_unlink_owner(claim);
 	claim_unlink(claim);
-	broker->claim_count--;
 	leave_era(claim);
 	publish_forget(claim->publish);
 	if (claim->generation) {

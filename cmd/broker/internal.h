@@ -355,7 +355,7 @@ struct broker {
 	struct generation *sweeping; /* held by sweep */
 	struct journal_call *recovering, *flushing;
 	void *claims_by_id, *claims_by_owner, *usages; /* tsearch trees */
-	size_t claim_count;
+	size_t live_count;                             /* claims that neither failed nor leave */
 	size_t waiting; /* claims that are neither visible nor failed, and dry runs */
 	void *uses;     /* tsearch tree, by id */
 	struct use *use_list;

@@ -111,7 +111,7 @@ char *metrics_text(const struct broker *broker)
 			 err_code_name(code), metrics->errors[code]);
 	}
 	head(&out, "values", "gauge", "Values of clients that are held, or on their way.");
-	buf_addf(&out, "dns01_values %zu\n", broker->claim_count);
+	buf_addf(&out, "dns01_values %zu\n", broker->live_count);
 	head(&out, "waiting", "gauge", "Values on their way.");
 	buf_addf(&out, "dns01_waiting %zu\n", broker->waiting);
 	head(&out, "update_messages_total", "counter", "DNS UPDATE messages sent.");

@@ -114,10 +114,10 @@ static enum err_code drop_privileges(const struct conf *conf, struct err *err)
 	}
 	user = getpwnam(conf->user);
 	if (!user) {
-		return err_set(err, ERR_CONFIG, conf->user,
-			       "there is no such user to become after listening; make it (`useradd "
+		return err_set(err, ERR_CONFIG, "user",
+			       "there is no user %s to become after listening; make it (`useradd "
 			       "--system %s`), or name another with user = \"...\"",
-			       conf->user);
+			       conf->user, conf->user);
 	}
 	if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
 	    setuid(user->pw_uid) != 0) {

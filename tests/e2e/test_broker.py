@@ -364,13 +364,21 @@ def test_says_who_may_what(bed):
 def test_metrics_and_health(bed):
     site = bed.site()
     broker = Broker(bed, site, [WEB]).start()
-    assert broker.publish("web", "www.example.com", digest()).status == 200
+    made = broker.publish("web", "www.example.com", digest())
+    assert made.status == 200, made
     text = broker.ask("GET", "/metrics", kind="http").body
+    assert "\ndns01_values 1\n" in text and "\ndns01_waiting 0\n" in text
     assert 'dns01_requests_total{door="api",outcome="granted"} 1' in text
     assert "dns01_propagation_seconds_count 1" in text
     assert broker.ask("GET", "/metrics").status == 404
     assert broker.ask("GET", "/healthz", kind="http").body == "ok\n"
-    broker.stop().assert_ok()
+    # what failed, and may still be asked about, is no value that is held
+    site.primary.stop()
+    failed = broker.publish("web", "www.example.com", digest())
+    assert failed.json["state"] == "failed", failed
+    text = broker.ask("GET", "/metrics", kind="http").body
+    assert "\ndns01_values 1\n" in text, text
+    broker.stop()
 
 
 def test_a_backup_is_taken_while_it_runs_and_restores(bed):

@@ -200,6 +200,7 @@ def test_a_broker_out_of_reach_is_an_error_never_a_way_around(bed):
     result = host.hook("getssl", "add", "example.com", digest(),
                        DNS01_BROKER=nowhere, DNS01_CONFIG=conf)
     result.assert_failed("broker", nowhere)
+    assert result.err.count("cannot connect") == 1, result.err
     assert host.shown() == []
     # the next one in the list is tried
     value = digest()
