@@ -1,6 +1,7 @@
 """Watches every packet on the bed's loopback: each DNS message with its time,
 source and server, and each TCP connection, whatever the programs are."""
 
+import collections
 import os
 import select
 import socket
@@ -15,7 +16,7 @@ from .process import wait_until
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_RCVBUFFORCE = 33
-BUFFER = 32 << 20
+BUFFER = 128 << 20
 TCP, UDP = 6, 17
 SYN, ACK = 0x02, 0x10
 MARKER_PORT = 9  # of our own packets, by which we know what was seen
@@ -55,12 +56,14 @@ class Connection:
 
 class Wire:
     """Start it before what is to be seen.  Every look first waits until
-    all packets sent so far were seen, and fails if any was lost."""
+    all packets sent so far were seen, and fails if any was lost.  Nothing is
+    read in a packet before that, so that a busy machine loses none."""
 
     def __init__(self, bed):
         self._messages, self._connections = [], []
         self._streams = {}
         self._markers = set()
+        self._packets, self._reading = collections.deque(), threading.Lock()
         self._sockets = [self._socket(p) for p in (ETH_P_IP, ETH_P_IPV6)]
         self._end, woken = socket.socketpair()
         threading.Thread(target=self._watch, args=(woken,),
@@ -133,8 +136,12 @@ class Wire:
         token = os.urandom(8)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.sendto(token, ("127.0.0.1", MARKER_PORT))
-        wait_until(lambda: token in self._markers,
-                   "all packets were seen", 10, poll_s=0.001)
+
+        def seen():
+            self._read()
+            return token in self._markers
+
+        wait_until(seen, "all packets were seen", 30, poll_s=0.001)
         for sock in self._sockets:
             lost = struct.unpack("II", sock.getsockopt(
                 SOL_PACKET, PACKET_STATISTICS, 8))[1]
@@ -146,12 +153,15 @@ class Wire:
             for sock in select.select(watched, [], [])[0]:
                 if sock is woken:
                     return
-                now = time.monotonic()
                 packet, address = sock.recvfrom(1 << 17)
-                if address[1] == ETH_P_IP:
-                    self._ipv4(now, packet)
-                else:
-                    self._ipv6(now, packet)
+                self._packets.append(
+                    (time.monotonic(), address[1] == ETH_P_IP, packet))
+
+    def _read(self):
+        with self._reading:
+            while self._packets:
+                now, is_ipv4, packet = self._packets.popleft()
+                (self._ipv4 if is_ipv4 else self._ipv6)(now, packet)
 
     def _ipv4(self, now, packet):
         size = (packet[0] & 0xF) * 4
