@@ -1,7 +1,8 @@
 /*
  * powerdns: the HTTP API of PowerDNS's authoritative server. A batch is one PATCH. Newer servers
- * (4.9.12, 5.0.2) add and remove single values, EXTEND and PRUNE; an older one refuses that once,
- * and from then on whole sets are read, merged and replaced.
+ * (4.9.12, 5.0.2) add and remove single values, EXTEND and PRUNE, as long as the value has the TTL
+ * of its set, which is therefore read once it is another than ours. An older server refuses that
+ * once, and from then on whole sets are read, merged and replaced.
  */
 #include "dns01/provider.h"
 
@@ -42,6 +43,7 @@ static const struct rest_secret secrets[] = {
 
 struct powerdns {
 	bool replaces; /* the server knows neither EXTEND nor PRUNE */
+	bool reads;    /* there are sets with a TTL of their own */
 };
 
 static enum err_code sign(struct rest *rest, struct rest_request *request, struct err *err)
@@ -108,7 +110,7 @@ static enum rest_next read_set(struct rest_walk *walk, const struct rest_answer 
 	const struct json *rrsets = answer ? json_get(answer->json, "rrsets") : NULL;
 	char *name;
 
-	if (!self->replaces) {
+	if (!self->replaces && !self->reads) {
 		return REST_DONE;
 	}
 	name = xasprintf("%s.", walk->set->owner);
@@ -209,11 +211,15 @@ static enum rest_next write_sets(struct rest_walk *walk, const struct rest_answe
 		}
 		return REST_DONE;
 	}
-	if (!strstr(answer->body, "hangetype")) {
-		return rest_refused(walk, answer);
+	if (strstr(answer->body, "hangetype")) {
+		self->replaces = true; /* "Changetype not understood" */
+		return REST_CONFLICT;
 	}
-	self->replaces = true; /* "Changetype not understood" */
-	return REST_CONFLICT;
+	if (strstr(answer->body, "TTL") && !self->reads) {
+		self->reads = true; /* "uses a different TTL value than the remainder" */
+		return REST_CONFLICT;
+	}
+	return rest_refused(walk, answer);
 }
 
 static enum rest_next notify(struct rest_walk *walk, const struct rest_answer *answer)

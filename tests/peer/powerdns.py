@@ -20,6 +20,9 @@ class PowerDnsApi(Api):
     def secrets(self):
         return [self.key]
 
+    def plant(self, owner, text):
+        self.records.add(owner, text, 3600)
+
     def error(self, status, text):
         return Reply(status, {"error": text})
 
@@ -44,7 +47,7 @@ class PowerDnsApi(Api):
             if request.query.get("rrsets") != "false":
                 shown["rrsets"] = self._rrsets(request)
             return Reply(200, shown)
-        return self._patch(request.json["rrsets"])
+        return self._patch(request.json["rrsets"], zone)
 
     def _rrsets(self, request):
         owner = request.query["rrset_name"].rstrip(".")
@@ -65,16 +68,33 @@ class PowerDnsApi(Api):
             if not record["content"].startswith('"'):
                 raise Refused(422, {"error": "Data field in DNS should start with quote"})
 
-    def _patch(self, rrsets):
+    def _patch(self, rrsets, zone):
         for rrset in rrsets:
             self._check(rrset)
-        for rrset in rrsets:
-            owner = rrset["name"].rstrip(".")
-            texts = [unquoted(r["content"]) for r in rrset["records"]]
-            there = self.records.texts(owner)
-            if rrset["changetype"] == "EXTEND":
-                texts = there + [t for t in texts if t not in there]
-            elif rrset["changetype"] == "PRUNE":
-                texts = [t for t in there if t not in texts]
-            self.records.replace(owner, texts, rrset.get("ttl", 60))
+            self.check_zone(rrset["name"].rstrip("."), zone)
+        before = list(self.records.list)
+        try:
+            for rrset in rrsets:
+                self._apply(rrset)
+        except Refused:
+            self.records.list = before
+            raise
         return Reply(204)
+
+    def _apply(self, rrset):
+        """All records of a set have one TTL, and a single one is no exception."""
+        owner, ttl = rrset["name"].rstrip("."), rrset["ttl"]
+        texts = [unquoted(r["content"]) for r in rrset["records"]]
+        there = self.records.at(owner)
+        known = self.records.texts(owner)
+        if rrset["changetype"] == "EXTEND":
+            if set(texts) <= set(known):
+                return
+            if there and there[0].ttl != ttl:
+                raise Refused(422, {"error": f"RRset {owner} IN TXT: uses a different TTL value "
+                                    "than the remainder of the RRset"})
+            texts = known + texts
+        elif rrset["changetype"] == "PRUNE":
+            texts = [t for t in known if t not in texts]
+            ttl = there[0].ttl if there else ttl
+        self.records.replace(owner, texts, ttl)
