@@ -81,9 +81,26 @@ static bool is_last_page(const struct rest_walk *walk, const struct rest_answer 
 }
 
 /* All zones where they fit on a page; a large account is asked for each name. */
-static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer *answer)
+static enum rest_next ask_zones(struct rest_walk *walk, bool all)
 {
 	const char *account = rest_setting(walk->rest, "account_id");
+
+	if (all && account) {
+		return rest_ask(walk, "GET", NULL, "/zones?per_page=%d&account.id=%s", PAGE,
+				account);
+	}
+	if (all) {
+		return rest_ask(walk, "GET", NULL, "/zones?per_page=%d", PAGE);
+	}
+	if (account) {
+		return rest_ask(walk, "GET", NULL, "/zones?name=%s&account.id=%s", walk->suffix,
+				account);
+	}
+	return rest_ask(walk, "GET", NULL, "/zones?name=%s", walk->suffix);
+}
+
+static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer *answer)
+{
 	const struct json *zones = answer ? json_get(answer->json, "result") : NULL;
 
 	for (size_t i = 0; i < json_len(zones); i++) {
@@ -92,16 +109,15 @@ static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer
 	}
 	if (!answer) {
 		walk->page = 1;
-		return rest_ask(walk, "GET", NULL, "/zones?per_page=%d&account.id=%s", PAGE,
-				account ? account : "");
+		return ask_zones(walk, true);
 	}
-	if (walk->step == 1 && is_last_page(walk, answer)) {
+	if (walk->step == 1 && !is_last_page(walk, answer)) {
+		return ask_zones(walk, false);
+	}
+	if (walk->step == 1) {
 		rest_zones_all(walk);
-		return REST_DONE;
 	}
-	return walk->step == 1 ? rest_ask(walk, "GET", NULL, "/zones?name=%s&account.id=%s",
-					  walk->suffix, account ? account : "")
-			       : REST_DONE;
+	return REST_DONE;
 }
 
 static enum rest_next read_records(struct rest_walk *walk, const struct rest_answer *answer)
@@ -110,14 +126,17 @@ static enum rest_next read_records(struct rest_walk *walk, const struct rest_ans
 
 	for (size_t i = 0; i < json_len(records); i++) {
 		const struct json *record = json_at(records, i);
+		const char *name = json_str(record, "name");
 
-		rest_value(walk, json_str(record, "content"), json_str(record, "id"));
+		if (name && strcasecmp(name, walk->set->owner) == 0) {
+			rest_value(walk, json_str(record, "content"), json_str(record, "id"));
+		}
 	}
 	if (answer && is_last_page(walk, answer)) {
 		return REST_DONE;
 	}
 	return rest_ask(walk, "GET", NULL,
-			"/zones/%s/dns_records?type=TXT&name=%s&per_page=100&page=%u",
+			"/zones/%s/dns_records?type=TXT&name.exact=%s&per_page=100&page=%u",
 			walk->zone->id, walk->set->owner, ++walk->page);
 }
 

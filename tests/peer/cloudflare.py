@@ -12,6 +12,7 @@ class Cloudflare(Api):
         super().__init__(bed, zones, **options)
         self.token = secret()
         self.key, self.email = secret(), "admin@example.com"
+        self.account = "023e105f4ecef8ad9ca31a8372d0c353"
         self.may_edit = True
         # Zones of the account that are not ours, so that the list has pages.
         self.zones = {z: f"{i:032x}" for i, z in enumerate(
@@ -24,6 +25,9 @@ class Cloudflare(Api):
     def key_settings(self):
         return {"endpoint": f"{self.url}/client/v4", "email": self.email,
                 "key_file": self.secret_file("cloudflare.key", self.key)}
+
+    def zone_settings(self, zone):
+        return {"zone_id": self.zones[zone]}
 
     def secrets(self):
         return [self.token, self.key]
@@ -74,7 +78,12 @@ class Cloudflare(Api):
                             "count": min(size, len(items)), "total_count": len(items)}})
 
     def _list_zones(self, request):
+        if not self.may_list:
+            raise self._refuse(403, 9109, "Unauthorized to access requested resource")
         name = request.query.get("name")
+        account = request.query.get("account.id")
+        if account not in (None, self.account):
+            raise self._refuse(403, 9109, f"Unauthorized to access requested resource: {account}")
         return self._pages(request, [
             {"id": i, "name": n, "status": "active"} for n, i in self.zones.items()
             if name in (None, n)])
@@ -86,7 +95,7 @@ class Cloudflare(Api):
 
     def _list_records(self, request, zone):
         assert request.query.get("type") == "TXT"
-        name = request.query.get("name")
+        name = request.query.get("name.exact")
         return self._pages(request, [
             self._shown(r) for r in self.records.list
             if self.records.zone_of(r.owner) == zone and name in (None, r.owner)])
