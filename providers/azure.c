@@ -18,7 +18,8 @@ static const struct setting rows[] = {
 	{
 		.name = "resource_group",
 		.type = SETTING_STRING,
-		.help = "Only zones of this resource group are looked at.",
+		.help = "Only zones of this resource group are looked at; with zone set, none is "
+			"looked for: for an identity that may not list zones.",
 	},
 	{
 		.name = "tenant_id",
@@ -340,6 +341,7 @@ static const struct rest_api api = {
 	.read = read_set,
 	.write = write_set,
 	.account = "subscription_id",
+	.zone_id = "resource_group",
 };
 
 static enum err_code azure_open(const struct provider_host *host, const struct settings *given,
@@ -352,10 +354,11 @@ const struct provider provider_azure = {
 	.abi = PROVIDER_ABI,
 	.name = "azure",
 	.summary = "Azure DNS",
-	.privilege = "The role DNS Zone Contributor on the zone in question alone, or a role of "
-		     "one's own with Microsoft.Network/dnsZones/read, .../TXT/read, .../TXT/write "
-		     "and .../TXT/delete, which may be given on the one set "
-		     ".../TXT/_acme-challenge.",
+	.privilege = "With zone and resource_group set: the role DNS Zone Contributor on that zone "
+		     "alone, or a role of one's own with Microsoft.Network/dnsZones/TXT/read, "
+		     ".../write and .../delete, which may be given on the one set "
+		     ".../TXT/_acme-challenge. Without them Microsoft.Network/dnsZones/read too, "
+		     "on the subscription or on the resource_group.",
 	.example = "{ name = \"azure\";  type = \"azure\";  subscription_id = \"...\";  "
 		   "tenant_id = \"...\";  client_id = \"...\";  client_secret_file = "
 		   "\"azure.secret\"; }",

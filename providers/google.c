@@ -368,6 +368,9 @@ static enum rest_next write_sets(struct rest_walk *walk, const struct rest_answe
 	return REST_LATER;
 }
 
+/* With 403, of requests a minute for a project or a user. */
+static const char *const later[] = { "rateLimitExceeded", "userRateLimitExceeded", NULL };
+
 extern const struct provider provider_google;
 
 static const struct rest_api api = {
@@ -382,6 +385,7 @@ static const struct rest_api api = {
 	.read = read_set,
 	.write = write_sets,
 	.write_many = true,
+	.later = later,
 	.account = "project",
 };
 

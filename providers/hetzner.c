@@ -141,6 +141,10 @@ static enum rest_next next_phase(struct rest_walk *walk)
 	return REST_DONE;
 }
 
+/* "The resource has changed during the request, please retry", "another action is running". */
+static const char *const later[] = { "\"conflict\"", "\"locked\"", NULL };
+
+/* Of two that change the same set at the same time. */
 static bool is_conflict(const char *code)
 {
 	static const char *const codes[] = { "conflict", "locked", "not_found",
@@ -201,6 +205,7 @@ static const struct rest_api api = {
 	.zone = find_zone,
 	.read = read_set,
 	.write = write_set,
+	.later = later,
 };
 
 static enum err_code hetzner_open(const struct provider_host *host, const struct settings *given,

@@ -71,6 +71,22 @@ static const char *without_path(const char *id)
 	return slash ? slash + 1 : id;
 }
 
+/* Where the list goes on with zones of the same name; private ones may be any number. */
+static enum rest_next next_page(struct rest_walk *walk, const struct rest_answer *answer)
+{
+	const char *name = xml_str(answer->xml, "NextDNSName");
+	const char *id = xml_str(answer->xml, "NextHostedZoneId");
+	size_t len = strlen(walk->suffix);
+
+	if (!name || !id || strncasecmp(name, walk->suffix, len) != 0 ||
+	    strcmp(name + len, ".") != 0) {
+		return REST_DONE;
+	}
+	return rest_ask(walk, "GET", NULL,
+			VERSION "/hostedzonesbyname?dnsname=%s.&hostedzoneid=%s&maxitems=100",
+			walk->suffix, without_path(id));
+}
+
 /* Zones from that name on; a private one may have the same name, but no CA sees it. */
 static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer *answer)
 {
@@ -90,7 +106,7 @@ static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer
 					without_path(xml_str(zone, "Id")));
 		}
 	}
-	return REST_DONE;
+	return next_page(walk, answer);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------ */
@@ -198,23 +214,6 @@ static bool says_another_wrote(const struct rest_answer *answer)
 	       strstr(answer->body, "do not match");
 }
 
-static bool says_later(const struct rest_answer *answer)
-{
-	return strstr(answer->body, "PriorRequestNotComplete") ||
-	       strstr(answer->body, "Throttling");
-}
-
-static enum rest_next after_refusal(struct rest_walk *walk, const struct rest_answer *answer)
-{
-	enum rest_next next;
-
-	if (says_later(answer)) {
-		next = send_changes(walk);
-		return next == REST_SEND ? REST_LATER : next;
-	}
-	return says_another_wrote(answer) ? REST_CONFLICT : rest_refused(walk, answer);
-}
-
 /* One batch, then its state until it is INSYNC: at all of Route 53's name servers. */
 static enum rest_next write_sets(struct rest_walk *walk, const struct rest_answer *answer)
 {
@@ -224,7 +223,7 @@ static enum rest_next write_sets(struct rest_walk *walk, const struct rest_answe
 		return send_changes(walk);
 	}
 	if (answer->status == 400 && !walk->cursor) {
-		return after_refusal(walk, answer);
+		return says_another_wrote(answer) ? REST_CONFLICT : rest_refused(walk, answer);
 	}
 	status = xml_str(answer->xml, "ChangeInfo/Status");
 	if (!status) {
@@ -255,6 +254,9 @@ static void said(const struct rest_answer *answer, struct buf *out)
 	}
 }
 
+/* "Rate exceeded", and a change of that zone is still being taken. */
+static const char *const later[] = { "Throttling", "PriorRequestNotComplete", NULL };
+
 extern const struct provider provider_route53;
 
 static const struct rest_api api = {
@@ -271,9 +273,11 @@ static const struct rest_api api = {
 	.write = write_sets,
 	.said = said,
 	.expired = "ExpiredToken",
+	.later = later,
 	.is_xml = true,
 	.write_many = true,
 	.gap_ms = GAP_MS,
+	.account = "access_key_id",
 };
 
 static enum err_code route53_open(const struct provider_host *host, const struct settings *given,

@@ -228,9 +228,25 @@ static bool says_expired(const struct rest_api *api, const struct http_response 
 	       (response->status == 403 && api->expired && strstr(response->body, api->expired));
 }
 
+/* Some vendors have other statuses for "too fast", and for "another change is under way". */
+static bool says_later(const struct rest_api *api, const struct http_response *response)
+{
+	const int status = response->status;
+
+	if (status != 400 && status != 403 && status != 409 && status != 423) {
+		return status == 429;
+	}
+	for (size_t i = 0; api->later && api->later[i]; i++) {
+		if (strstr(response->body, api->later[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool again(struct rest_call *call, const struct http_response *response)
 {
-	if (response->status == 429) {
+	if (says_later(call->rest->api, response)) {
 		return again_when_allowed(call, response);
 	}
 	if (response->status >= 500 || response->status == 408) {
@@ -345,12 +361,25 @@ static void send_call(struct rest_call *call)
 
 /* ---- turns ---------------------------------------------------------------------------------- */
 
+/* RFC 6749 s.5.2: 400 or 401. */
+static bool is_refusal(const struct err *err)
+{
+	return err->code == ERR_DENIED || err->code == ERR_PROTOCOL;
+}
+
 static void on_token(void *arg, const struct walk_end *end)
 {
 	struct rest *rest = arg;
 	struct err err;
 
 	rest->token_walk = NULL;
+	if (end->next == REST_FAILED && is_refusal(end->err) && !rest->token_again &&
+	    secrets_renew(rest)) {
+		rest->token_again = true;
+		rest_pump(rest);
+		return;
+	}
+	rest->token_again = false;
 	if (end->next != REST_DONE) {
 		calls_fail(rest, end->err);
 	} else if (!rest->token) {

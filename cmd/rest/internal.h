@@ -42,6 +42,7 @@ struct rest {
 
 	char *token; /* NULL: none */
 	int64_t token_until_us;
+	bool token_again; /* it is asked for once more, with other secrets */
 	struct walk *token_walk;
 
 	struct zone_entry *zones;
@@ -123,6 +124,7 @@ struct walk {
 	struct world_timer *timer;
 	unsigned requests;
 	bool unsure, again;
+	bool changed;  /* something that is no question was answered by success */
 	bool overflow; /* more values than are kept */
 	bool look_again;
 	struct err err;

@@ -50,6 +50,12 @@ static void finish(struct walk *walk, enum rest_next next)
 	walk_done *done = walk->done;
 	void *arg = walk->arg;
 
+	/* Such as a state that may not be asked for: what was written is there to be looked at. */
+	if (next == REST_FAILED && walk->changed) {
+		log_warn("%s: after a change: %s; looking at what is there",
+			 walk->pub.rest->api->provider->name, err.text);
+		end.unsure = end.again = true;
+	}
 	if (next == REST_CONFLICT && err.code == ERR_NONE) {
 		err_set(&err, ERR_BUSY, "", "others change the same name at the same time");
 	}
@@ -144,6 +150,7 @@ static void on_call(void *arg, const struct call_end *end)
 		walk->unsure = walk->unsure || !walk->asked.repeatable;
 		fail(walk, &err);
 	} else if (is_accepted(&walk->asked, answer.status)) {
+		walk->changed = walk->changed || (answer.status < 300 && !walk->asked.repeatable);
 		go_on(walk, &answer);
 	} else {
 		walk->again = answer.status >= 500 || answer.status == 408 || answer.status == 409;

@@ -314,12 +314,23 @@ static void look(void *arg)
 	not_found(find);
 }
 
+/* The zone's id as the settings have it; NULL: the API is asked. */
+static const char *fixed_id(const struct rest *rest)
+{
+	const char *own = rest->api->zone_id;
+
+	if (!own) {
+		return rest_setting(rest, "zone_id");
+	}
+	return rest_setting(rest, "zone") ? rest_setting(rest, own) : NULL;
+}
+
 /* Without asking: as the settings say, or as the DNS does. */
 static void take_fixed(void *arg)
 {
 	struct zone_find *find = arg;
 	struct rest *rest = find->rest;
-	const char *id = rest_setting(rest, "zone_id"), *name = rest_setting(rest, "zone");
+	const char *id = fixed_id(rest), *name = rest_setting(rest, "zone");
 	struct zone_entry *entry;
 
 	find->timer = NULL;
@@ -341,7 +352,7 @@ struct zone_find *zone_find_start(struct rest *rest, const char *owner, const ch
 				  int64_t deadline_us)
 {
 	struct zone_find *find = xcalloc(1, sizeof(*find));
-	bool fixed = !rest->api->zone || rest_setting(rest, "zone_id");
+	bool fixed = !rest->api->zone || fixed_id(rest);
 
 	find->rest = rest;
 	find->owner = xstrdup(owner);

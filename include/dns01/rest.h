@@ -211,12 +211,18 @@ struct rest_api {
 
 	/* MAY: a word in the body of a 403 that says, as a 401 does, that a token has expired. */
 	const char *expired;
+	/* MAY: words in the body of a 400, 403, 409 or 423 that say, as a 429 does, that nothing
+	 * was done and that it may be asked for again; ended by NULL. */
+	const char *const *later;
 	bool is_xml;
 	bool refuses_twins;  /* create answers that it is there: no read before it */
 	bool not_repeatable; /* create and write twice do something else than once */
 	bool write_many;     /* write takes several sets */
 	unsigned gap_ms;     /* at least, between two requests */
 	const char *account; /* the setting that names the account, for sentences; NULL: none */
+	/* MAY: the setting that is the zone's id where `zone` is given too; else `zone_id` is, and
+	 * where only that is given the zone is the one that the DNS has. */
+	const char *zone_id;
 };
 
 /*

@@ -29,12 +29,13 @@ class Row:
     # Another writer's value, made between our read and our write, survives.
     swaps: bool = True
     settings: dict = field(default_factory=dict)  # of the configuration
+    values: int = 50  # that a name may have
     # Another row of the same peer has all scenarios; this one is another way to its tokens.
     is_variant: bool = False
 
 
 ROWS = {
-    "azure": Row(Azure),
+    "azure": Row(Azure, values=19),  # and a foreign one
     "azure_machine": Row(Azure, {"machine": True}, is_variant=True),
     "cloudflare": Row(Cloudflare),
     "desec": Row(Desec, swaps=False),
@@ -117,8 +118,8 @@ def conformance(bed, row):
     host.shows(FOREIGN)
     host.assert_idle()
     other.assert_idle()
-    many = [digest() for _ in range(25)]
-    names = [f"h{n}.{DOMAIN}" for n in range(25)]
+    many = [digest() for _ in range(row.values)]
+    names = [f"h{n}.{DOMAIN}" for n in range(min(25, row.values))]
     host.publish(*many).assert_ok()
     host.shows(FOREIGN, *many)
     host.hook("deploy", *zip(names, many)).assert_ok()
@@ -224,10 +225,40 @@ def wrong_credential(bed, row):
     host.assert_idle()
 
 
+def zones(bed, row):
+    """The longest zone of the account that the name is in, on label boundaries; `zone` and `zone_id`
+    say which without asking."""
+    below = f"sub.{DOMAIN}"
+    host = Host(bed, row, peer=row.peer(bed, (DOMAIN, below), **row.options))
+    # The peer refuses what is not in the zone that it was asked for.
+    for domain in (below, f"www.{below}", f"b{below}", f"a.b.{DOMAIN}"):
+        value = digest()
+        host.publish(value, domain=domain).assert_ok()
+        host.shows(value, owner=f"_acme-challenge.{domain}")
+        host.retract(value, domain=domain).assert_ok()
+    host.publish(digest(), domain="evilexample.com").assert_failed("evilexample.com")
+    known = Host(bed, row, "known", host.peer, zone=below)
+    value = digest()
+    known.publish(value, domain=f"www.{below}").assert_ok()
+    known.retract(value, domain=f"www.{below}").assert_ok()
+    known.publish(value, domain=f"b{below}").assert_failed(f"not in zone {below}")
+    assert host.peer.records.list == []
+    spared = host.peer.zone_settings(below)
+    if spared is None:
+        return
+    host.peer.may_list = False
+    host.publish(value).assert_failed(row.peer.name, "403", "needs")
+    spared = Host(bed, row, "spared", host.peer, **{"zone": below, **spared})
+    spared.publish(value, domain=f"www.{below}").assert_ok()
+    spared.retract(value, domain=f"www.{below}").assert_ok()
+    assert host.peer.records.list == []
+
+
 SCENARIOS = {
     "keeps_to_its_own_values": conformance, "stands_bad_weather": weather,
     "keeps_what_others_write_meanwhile": siblings, "says_what_is_wrong": storms,
     "issues_a_wildcard": issues, "refuses_a_wrong_credential": wrong_credential,
+    "finds_the_zone": zones,
 }
 
 
@@ -295,3 +326,49 @@ def test_route53_finds_the_keys_of_a_container_and_of_the_credentials_file(bed):
               env={"AWS_SHARED_CREDENTIALS_FILE": path}).assert_ok()
     keyed.shows(value)
     keyed.assert_no_leak()
+
+
+def test_what_says_later_in_words_of_its_own_is_asked_again(bed):
+    """Neither a 429 nor done."""
+    rows = (Row(Route53, {"busy": 2, "throttled": 2}), Row(Google), Row(Hetzner, {"locks": True}))
+    for row in rows:
+        host = Host(bed, row, row.peer.name)
+        host.peer.hurried = 2
+        pairs = [(f"h{n}.{DOMAIN}", digest()) for n in range(3)]
+        host.hook("deploy", *pairs).assert_ok()
+        for domain, value in pairs:
+            host.shows(value, owner=f"_acme-challenge.{domain}")
+        host.hook("clean", *pairs).assert_ok()
+        assert host.peer.records.list == []
+        host.assert_idle()
+    assert host.peer.locked > 0
+    host = Host(bed, Row(Route53, {"busy": 1000}), "ever", timeout="2s")
+    host.publish(digest()).assert_failed("PriorRequestNotComplete")
+    host.shows()
+
+
+def test_route53_goes_on_where_the_state_of_a_change_may_not_be_asked(bed):
+    """What was written is written: it is looked at, not forgotten."""
+    host, value = Host(bed, ROWS["route53"]), digest()
+    host.peer.may_get_change = False
+    published = host.publish(value).assert_ok()
+    assert "route53:GetChange" in published.err, published
+    host.shows(value)
+    host.retract(value).assert_ok()
+    host.shows()
+    host.assert_idle()
+
+
+def test_route53_finds_the_public_zone_behind_private_ones_of_its_name(bed):
+    host, value = Host(bed, Row(Route53, {"private": 12})), digest()
+    host.publish(value).assert_ok()
+    host.shows(value)
+
+
+def test_more_values_than_a_set_may_have_are_refused_by_name_and_nothing_is_lost(bed):
+    host, values = Host(bed, ROWS["azure"]), [digest() for _ in range(20)]
+    host.peer.plant(OWNER, FOREIGN)
+    host.publish(*values).assert_failed("azure", OWNER, "exceeds the maximum of 20")
+    host.shows(FOREIGN)
+    host.publish(*values[:19]).assert_ok()
+    host.shows(FOREIGN, *values[:19])

@@ -2,6 +2,7 @@
 
 from .api import Api, Refused, Reply, secret
 
+RECORDS_MAX = 20  # in a set
 GROUP = "/subscriptions/5ub/resourceGroups/{}/providers/Microsoft.Network/dnsZones"
 
 
@@ -27,6 +28,9 @@ class Azure(Api):
             return {**places, "managed_identity": True}
         return {**places, "tenant_id": "t3nant", "client_id": self.client,
                 "client_secret_file": self.secret_file("azure.secret", self.client_secret)}
+
+    def zone_settings(self, zone):
+        return {"zone": zone, "resource_group": self.zones[zone]}
 
     def secrets(self):
         return self.tokens + ([] if self.machine else [self.client_secret])
@@ -81,10 +85,15 @@ class Azure(Api):
         if zone not in self.zones or words[3] != self.zones[zone] or kind != "TXT":
             raise self._refuse(404, f"The zone {zone} is not found.", "ResourceNotFound")
         owner = zone if label == "@" else f"{label}.{zone}"
+        self.check_zone(owner, zone)
         return {"GET": self._show, "PUT": self._write, "PATCH": self._write,
                 "DELETE": self._delete}[request.method](request, owner)
 
     def _list(self, request):
+        if not self.may_list:
+            raise self._refuse(403, "The client does not have authorization to perform action "
+                               "'Microsoft.Network/dnsZones/read' over scope "
+                               f"'{request.path.rsplit('/', 1)[0]}'", "AuthorizationFailed")
         names, start = list(self.zones), int(request.query.get("$skiptoken", 0))
         more = start + self.page < len(names)
         return Reply(200, {
@@ -129,6 +138,9 @@ class Azure(Api):
             raise self._refuse(404, "The resource record is not found.", "NotFound")
         if request.method == "PUT":
             self.metadata[owner] = properties.get("metadata", {})
+        if len(properties["TXTRecords"]) > RECORDS_MAX:
+            raise self._refuse(400, "The number of records in the record set exceeds the maximum "
+                               f"of {RECORDS_MAX}.", "BadRequest")
         texts = []
         for record in properties["TXTRecords"]:
             if not record["value"] or any(len(p) > 255 for p in record["value"]):

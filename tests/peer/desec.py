@@ -91,5 +91,6 @@ class Desec(Api):
             raise Refused(400, errors)
         for rrset in rrsets:
             owner = f"{rrset['subname']}.{zone}" if rrset["subname"] else zone
+            self.check_zone(owner, zone)
             self.records.replace(owner, [unquoted(r) for r in rrset["records"]], rrset["ttl"])
         return Reply(200, [r for r in rrsets if r["records"]])

@@ -27,6 +27,7 @@ class Google(Api):
         self.polls = polls
         self.email, self.key_id = "dns01@my-project.iam.gserviceaccount.com", secret()
         self.tokens = []
+        self.hurried = 0  # so many changes are told to come later, with a 403
         self.changes = {}  # id -> questions until it is done
         self._folder = bed.new_folder("google-key")
         self._openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out",
@@ -48,6 +49,9 @@ class Google(Api):
         return {**places, "key_file": self.secret_file("google.json", json.dumps({
             "type": "service_account", "project_id": "my-project", "private_key": self.pem,
             "private_key_id": self.key_id, "client_email": self.email}))}
+
+    def zone_settings(self, zone):
+        return {"zone_id": "zone-" + zone.replace(".", "-")}
 
     def secrets(self):
         key = [] if self.machine else [self.key_id, *self.pem.split("\n")[1:4]]
@@ -112,11 +116,13 @@ class Google(Api):
         if words[4] == "rrsets":
             return self._show(request)
         if request.method == "POST":
-            return self._change(request.json)
+            return self._change(request.json, zone)
         return self._state(words[5])
 
     def _list(self, request):
         """Two pages: a private zone of that name, then the public one."""
+        if not self.may_list:
+            raise self._refuse(403, "Forbidden", "forbidden")
         name = request.query["dnsName"].rstrip(".")
         if name not in self.records.zones:
             return Reply(200, {"managedZones": []})
@@ -138,7 +144,10 @@ class Google(Api):
         owner = request.query["name"].rstrip(".")
         return Reply(200, {"rrsets": [self._shown(owner)] if self.records.at(owner) else []})
 
-    def _change(self, change):
+    def _change(self, change, zone):
+        if self.hurried > 0:
+            self.hurried -= 1
+            raise self._refuse(403, "Rate Limit Exceeded", "rateLimitExceeded")
         for i, gone in enumerate(change["deletions"]):
             owner = gone["name"].rstrip(".")
             if not self.records.at(owner):
@@ -148,6 +157,8 @@ class Google(Api):
             if (sorted(there["rrdatas"]), there["ttl"]) != (sorted(gone["rrdatas"]), gone["ttl"]):
                 raise self._refuse(412, "Precondition not met for "
                                    f"'entity.change.deletions[{i}]'", "conditionNotMet")
+        for come in change["deletions"] + change["additions"]:
+            self.check_zone(come["name"].rstrip("."), zone)
         deleted = {gone["name"] for gone in change["deletions"]}
         for i, come in enumerate(change["additions"]):
             if self.records.at(come["name"].rstrip(".")) and come["name"] not in deleted:

@@ -4,17 +4,23 @@ from .api import Api, Refused, Reply, quoted, secret, unquoted
 
 
 class Hetzner(Api):
+    """locks: no change of a zone while another one is under way."""
     name = "hetzner"
     page = 1
 
-    def __init__(self, bed, zones=("other.test", "example.com"), **options):
+    def __init__(self, bed, zones=("other.test", "example.com"), *, locks=False, **options):
         super().__init__(bed, zones, **options)
         self.token = secret()
+        self.locks = locks
+        self.locked = 0
         self._actions = {}  # id -> (looks until it is done, what it does then, its error)
 
     def settings(self):
         return {"endpoint": f"{self.url}/v1",
                 "token_file": self.secret_file("hetzner.token", self.token)}
+
+    def zone_settings(self, zone):
+        return {"zone_id": str(self.records.zones.index(zone) + 1)}
 
     def secrets(self):
         return [self.token]
@@ -37,12 +43,15 @@ class Hetzner(Api):
             return Reply(200, {"action": self._look(int(words[1]))})
         zone = self._zone(words[1])
         owner = zone if words[3] == "@" else f"{words[3]}.{zone}"
+        self.check_zone(owner, zone)
         assert words[2] == "rrsets" and words[4] == "TXT", request.path
         if len(words) == 5:
             return self._read(owner, words[3])
         return self._change(owner, words[6], request.json)
 
     def _zones(self, number):
+        if not self.may_list:
+            raise self._refuse(403, "forbidden", "insufficient permissions")
         ids = range(1, len(self.records.zones) + 1)
         last = -(-len(ids) // self.page)
         return Reply(200, {
@@ -72,17 +81,25 @@ class Hetzner(Api):
             raise self._refuse(422, "invalid_input", "invalid TXT record: value must be quoted")
         if "ttl" in body and body["ttl"] < 60:
             raise self._refuse(422, "invalid_input", "invalid input in field 'ttl'")
+        if self.locks and any(looks > 0 for looks in self._actions.values()):
+            self.locked += 1
+            raise self._refuse(423, "locked", "zone is locked: another action is running")
         there = self.records.texts(owner)
         if what == "add_records":
             if set(texts) & set(there):
                 raise self._refuse(422, "uniqueness_error", "record already exists")
+            if there and body.get("ttl", self.records.at(owner)[0].ttl) != (
+                    self.records.at(owner)[0].ttl):
+                raise self._refuse(422, "invalid_input", "invalid input in field 'ttl': it must be "
+                                   "the RRSet's")
             after = there + texts
         else:
             assert what == "remove_records"
             if not set(texts) <= set(there):
                 raise self._refuse(404, "not_found", "record not found")
             after = [t for t in there if t not in texts]
-        self.records.replace(owner, after, body.get("ttl", 300))
+        self.records.replace(owner, after, self.records.at(owner)[0].ttl if there else
+                             body.get("ttl", 300))
         number = len(self._actions) + 1
         self._actions[number] = 2
         return Reply(201, {"action": self._look(number)})

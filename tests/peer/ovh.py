@@ -125,6 +125,7 @@ class Ovh(Api):
         if body["fieldType"] != "TXT" or not 60 <= body["ttl"] <= 2147483647:
             raise self._refuse(400, "[ttl] is not in the range", "INVALID_ARGUMENT")
         self.fresh[zone] = False
+        self.check_zone(self._owner(body["subDomain"], zone), zone)
         record = self.records.add(self._owner(body["subDomain"], zone),
                                   unquoted(body["target"]), body["ttl"], body["target"])
         return Reply(200, {"id": int(record.id), "zone": zone, **body})

@@ -39,14 +39,19 @@ def signature(secret_key, scope, at, text):
 
 class Route53(Api):
     """keys: "set", "machine" (its metadata) or "container". polls: a change is INSYNC after so
-    many questions. busy: so many changes are told that a prior one is not complete."""
+    many questions. busy: so many changes are told that a prior one is not complete; throttled: so
+    many questions that the rate is exceeded. private: zones of the same names that no CA sees."""
     name = "route53"
 
-    def __init__(self, bed, zones=("example.com",), *, keys="set", polls=2, busy=0, **options):
+    def __init__(self, bed, zones=("example.com",), *, keys="set", polls=2, busy=0, throttled=0,
+                 private=1, **options):
         super().__init__(bed, zones, **options)
         self.keys = keys
         self.polls = polls
         self.busy = busy
+        self.throttled = throttled
+        self.private = private
+        self.may_get_change = True
         self.key_id, self.secret_key = "AKIAIOSFODNN7EXAMPLE", secret()
         self.session = None if keys == "set" else secret()
         self.session_of_metadata = secret()
@@ -60,6 +65,9 @@ class Route53(Api):
             return places
         return {**places, "access_key_id": self.key_id, "secret_access_key_file":
                 self.secret_file("aws.secret", self.secret_key)}
+
+    def zone_settings(self, zone):
+        return {"zone_id": "Z" + zone.upper().replace(".", "0")}
 
     def secrets(self):
         return [self.secret_key] + ([self.session, self.session_of_metadata] if self.session
@@ -140,28 +148,47 @@ class Route53(Api):
             assert request.headers.get("authorization") == self.session_of_metadata
             return self._role_keys()
         self._authenticate(request)
+        if request.method == "GET" and self.throttled > 0:
+            self.throttled -= 1
+            raise self._refuse(400, "Rate exceeded", "Throttling")
         words = request.path.split("/")[2:]
         if words == ["hostedzonesbyname"]:
             return self._list(request)
         if words[0] == "change":
+            if not self.may_get_change:
+                raise self._refuse(403, "User: dns01 is not authorized to perform: "
+                                   "route53:GetChange", "AccessDenied")
             return self._state(words[1])
         zone = words[1].removeprefix("Z").replace("0", ".").lower()
         if words[0] != "hostedzone" or zone not in self.records.zones:
             raise self._refuse(404, f"No hosted zone found with ID: {words[1]}",
                                "NoSuchHostedZone")
-        return self._show(request) if request.method == "GET" else self._change(request)
+        if request.method == "GET":
+            return self._show(request)
+        return self._change(request, zone)
 
     def _list(self, request):
         """From that name on, in whatever order: a private one of that name first."""
+        if not self.may_list:
+            raise self._refuse(403, "User: dns01 is not authorized to perform: "
+                               "route53:ListHostedZonesByName", "AccessDenied")
         asked = request.query["dnsname"].rstrip(".")
-        zones = [("ZPRIVATE", asked, "true")] if asked in self.records.zones else []
+        zones = [(f"ZPRIVATE{n}", asked, "true") for n in range(self.private)
+                 if asked in self.records.zones]
         zones += [("Z" + z.upper().replace(".", "0"), z, "false") for z in self.records.zones]
         zones += [("ZLATER", "zzz.test", "false")]
+        start = request.query.get("hostedzoneid", zones[0][0])
+        zones = zones[[z[0] for z in zones].index(start):]
+        more = zones[self.page:self.page + 1]
+        zones = zones[:self.page]
         body = "".join(f"<HostedZone><Id>/hostedzone/{i}</Id><Name>{n}.</Name><Config>"
                        f"<PrivateZone>{p}</PrivateZone></Config></HostedZone>"
                        for i, n, p in zones)
         return self._xml("ListHostedZonesByNameResponse",
-                         f"<HostedZones>{body}</HostedZones><IsTruncated>false</IsTruncated>")
+                         f"<HostedZones>{body}</HostedZones>" + (
+                             f"<IsTruncated>true</IsTruncated><NextDNSName>{more[0][1]}."
+                             f"</NextDNSName><NextHostedZoneId>{more[0][0]}</NextHostedZoneId>"
+                             if more else "<IsTruncated>false</IsTruncated>"))
 
     @staticmethod
     def _xml(name, body):
@@ -198,7 +225,7 @@ class Route53(Api):
                           [v.text for v in rrset.iter(space + "Value")]))
         return found
 
-    def _change(self, request):
+    def _change(self, request, zone):
         if self.busy > 0:
             self.busy -= 1
             raise self._refuse(400, "The request was rejected because Route 53 was still "
@@ -206,6 +233,7 @@ class Route53(Api):
         changes, gone = self._parse(request), set()
         for action, owner, ttl, values in changes:
             there = self.records.at(owner)
+            self.check_zone(owner, zone)
             if not values or not all(v.startswith('"') and v.endswith('"') for v in values):
                 raise self._bad_batch("Invalid Resource Record: value should be enclosed in "
                                       "quotation marks")
