@@ -518,6 +518,12 @@ static enum err_code read_file(struct load *load, const char *path)
 	struct buf text = BUF_INIT(0);
 	enum err_code code = file_read(path, FILE_MAX, &text, load->err);
 
+	if (code == ERR_LIMIT) {
+		code = place_err(load->err, path, NULL,
+				 "the file is larger than %d octets; make several of it, and name "
+				 "them by `include`",
+				 FILE_MAX);
+	}
 	if (code != ERR_NONE) {
 		goto out;
 	}

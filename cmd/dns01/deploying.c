@@ -1,6 +1,8 @@
 /* deploying: a deployment as issue, renew and deploy do it: what people see of it, and its JSON. */
 #include "cli.h"
 
+#define LINEAGES_SHOWN 10
+
 /* One thing that was done, or failed. */
 struct deploying_step {
 	char *what;
@@ -28,9 +30,24 @@ static bool is_silent(const struct deploying *deploying)
 	return deploying->cli->options.quiet || deploying->cli->options.json;
 }
 
+/* Gives. */
+static char *some_of(const struct strlist *lineages)
+{
+	struct buf text = BUF_INIT(64 * 1024);
+	size_t shown = lineages->count <= LINEAGES_SHOWN ? lineages->count : LINEAGES_SHOWN;
+
+	for (size_t i = 0; i < shown; i++) {
+		buf_addf(&text, "%s%s", i > 0 ? ", " : "", lineages->item[i]);
+	}
+	if (shown < lineages->count) {
+		buf_addf(&text, " and %zu more", lineages->count - shown);
+	}
+	return buf_detach(&text);
+}
+
 static void print_begin(const struct deploying *deploying, const struct deploy_event *event)
 {
-	char *lineages = strlist_join(event->lineages, ", ");
+	char *lineages = some_of(event->lineages);
 	char shown[1024];
 
 	text_escape(shown, sizeof(shown), event->what, strlen(event->what));

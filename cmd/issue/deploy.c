@@ -16,6 +16,8 @@
 #define SIGNAL_STATUS 128      /* and the signal's number, as shells say it */
 #define LOCK_FILE "deploy.lock"
 #define LOCK_WAIT_MAX_US ((int64_t)900 * 1000000)
+/* Octets of names and of lineages in one command's environment: Linux takes 128 KiB a variable. */
+#define ENVIRONMENT_MAX ((size_t)96 * 1024)
 #define ENVIRONMENT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum deploy_state { DEPLOY_LOOK, DEPLOY_LOCK, DEPLOY_EXPORT, DEPLOY_COMMAND, DEPLOY_END };
@@ -31,6 +33,7 @@ struct deploy {
 	size_t member_count;
 	struct strlist lineages;
 	char *label;
+	const char *rest; /* a command that is still to be run for others; NULL: none */
 	struct world_child *child;
 	struct world_timer *timer;
 	struct err err; /* the first failure */
@@ -420,20 +423,52 @@ static void on_exit_of(void *arg, const struct err *err, const struct spawn_resu
 	again(deploy, 0);
 }
 
-/* Every lineage for which the same command is due. */
+/* NULL: it is not due, or there is none of this kind. */
+static struct deploy_item *due_command(const struct deploy *deploy, struct deploy_target *target,
+				       const char *what)
+{
+	for (size_t i = target->export_count; i < target->count; i++) {
+		struct deploy_item *item = &target->item[i];
+
+		if (strcmp(item->what, what) == 0 && deploy_exports_done(target) &&
+		    deploy_item_due(target, item, now_s(deploy))) {
+			return item;
+		}
+	}
+	return NULL;
+}
+
+/* What it takes of the environment. */
+static size_t weight_of(const struct deploy_target *target)
+{
+	size_t octets = strlen(target->name) + 1;
+
+	for (size_t i = 0; i < target->names.count; i++) {
+		octets += strlen(target->names.item[i]) + 1;
+	}
+	return octets;
+}
+
+/* Every lineage for which the same command is due, as far as its environment has room: then the
+ * command is run once more, for the others. */
 static void gather(struct deploy *deploy, const char *what)
 {
+	size_t octets = 0;
+
+	deploy->rest = NULL;
 	for (size_t i = 0; i < deploy->list.count; i++) {
 		struct deploy_target *target = &deploy->list.target[i];
+		struct deploy_item *item = due_command(deploy, target, what);
 
-		for (size_t j = target->export_count; j < target->count; j++) {
-			struct deploy_item *item = &target->item[j];
-
-			if (strcmp(item->what, what) == 0 && deploy_exports_done(target) &&
-			    deploy_item_due(target, item, now_s(deploy))) {
-				group_add_member(deploy, target, item);
-			}
+		if (!item) {
+			continue;
 		}
+		octets += weight_of(target);
+		if (octets > ENVIRONMENT_MAX && deploy->member_count > 0) {
+			deploy->rest = what;
+			return;
+		}
+		group_add_member(deploy, target, item);
 	}
 }
 
@@ -466,6 +501,10 @@ static void run_command(struct deploy *deploy, const char *what)
 /* In the order of the lineages and of each one's commands. */
 static void step_command(struct deploy *deploy)
 {
+	if (deploy->rest) {
+		run_command(deploy, deploy->rest);
+		return;
+	}
 	for (size_t i = 0; i < deploy->list.count; i++) {
 		struct deploy_target *target = &deploy->list.target[i];
 

@@ -263,7 +263,8 @@ static void refuses_files_that_are_not_text(void **state)
 	file = fopen(path, "w");
 	check("large", file != NULL && fseek(file, 1024 * 1024, SEEK_SET) == 0 &&
 			       fputc('x', file) == 'x' && fclose(file) == 0);
-	check("too large", load(&conf, &err) == ERR_LIMIT);
+	check_refused("main.conf: the file is larger than 1048576 octets; make several of it, and "
+		      "name them by `include`");
 	check("removed", remove(path) == 0);
 	check("missing", load(&conf, &err) != ERR_NONE && conf == NULL);
 	free(path);

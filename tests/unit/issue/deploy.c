@@ -83,6 +83,58 @@ static void runs_equal_commands_once_for_all(void **state)
 	has_env(&house->run[0], "DNS01_LINEAGES=mail");
 }
 
+/* Many lineages with one long name each; the same certificate for all. */
+static void issue_many(struct house *house, size_t count)
+{
+	char label[60], *name;
+	struct pair pair;
+
+	memset(label, 'x', sizeof(label) - 1);
+	label[sizeof(label) - 1] = '\0';
+	name = xasprintf("%s.%s.%s.%s", label, label, label, label);
+	pair = pair_new("0A", name);
+	for (size_t i = 0; i < count; i++) {
+		struct lineage_set set = { .key = pair.key, .chain = pair.chain, .conf = "" };
+		struct lineage *lineage = NULL;
+		char *current = NULL, *own = xasprintf("%s-%03zu", label, i);
+
+		add_command(add_certificate(house, own), RELOAD, NULL);
+		add_command(&house->conf->certificate[i], "/bin/after", NULL);
+		assert_int_equal(lineage_open(house->bed.state, own, &lineage, NULL), ERR_NONE);
+		assert_int_equal(lineage_store(lineage, &set, &current, NULL), ERR_NONE);
+		lineage_free(lineage);
+		free(current);
+		free(own);
+	}
+	pair_drop(&pair);
+	free(name);
+}
+
+/* Linux takes 128 KiB a variable: what does not fit is another run of the same command, before
+ * the next command. */
+static void runs_a_command_again_for_what_its_environment_has_no_room_for(void **state)
+{
+	enum { MANY = 330 };
+	struct house *house = *state;
+	size_t lineages = 0;
+
+	issue_many(house, MANY);
+	assert_int_equal(run_all(house, DEPLOY_DUE), ERR_NONE);
+	for (size_t i = 0; i < house->runs; i++) {
+		const char *list = strstr(house->run[i].env, "DNS01_LINEAGES=");
+
+		assert_string_equal(house->run[i].argv, i < 2 ? RELOAD : "/bin/after");
+		for (; list && *list != '\n' && i < 2; list += strcspn(list + 1, " \n") + 1) {
+			lineages++;
+		}
+	}
+	assert_int_equal(lineages, MANY);
+	assert_int_equal(house->runs, 4);
+	forget_runs(house);
+	assert_int_equal(run_all(house, DEPLOY_DUE), ERR_NONE);
+	assert_int_equal(house->runs, 0);
+}
+
 static void gives_hooks_what_certbot_gives(void **state)
 {
 	struct house *house = *state;
@@ -391,6 +443,7 @@ int main(void)
 		HOUSE(a_lineage_that_is_named_twice_is_one),
 		HOUSE(does_nothing_without_a_certificate),
 		HOUSE(runs_equal_commands_once_for_all),
+		HOUSE(runs_a_command_again_for_what_its_environment_has_no_room_for),
 		HOUSE(gives_hooks_what_certbot_gives),
 		HOUSE(tries_again_until_it_succeeds),
 		HOUSE(waits_no_longer_for_a_clock_that_went_back),

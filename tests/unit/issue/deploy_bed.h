@@ -98,7 +98,7 @@ static inline struct world_child *house_spawn(struct world *world,
 {
 	struct house *house = (struct house *)world;
 	struct world_child *child = xcalloc(1, sizeof(*child));
-	struct buf argv = BUF_INIT(65536), env = BUF_INIT(65536);
+	struct buf argv = BUF_INIT(65536), env = BUF_INIT(2 * 128 * 1024);
 
 	assert_true(house->runs < RUNS_MAX);
 	assert_null(house->child); /* one after another */
