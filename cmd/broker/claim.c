@@ -41,7 +41,7 @@ static bool is_waiting(enum claim_state state)
 
 static void set_state(struct claim *claim, enum claim_state state)
 {
-	struct usage *usage = usage_of(claim->broker, claim->client, true);
+	struct usage *usage = claim->usage;
 	bool was_live = claim_is_live(claim);
 
 	log_debug("claim %s of %s: %s -> %s", claim->id, claim->client,
@@ -57,7 +57,7 @@ static void set_state(struct claim *claim, enum claim_state state)
 
 static void set_repeats(struct claim *claim, bool repeats)
 {
-	struct usage *usage = usage_of(claim->broker, claim->client, true);
+	struct usage *usage = claim->usage;
 
 	if (claim->repeats != repeats) {
 		claim->repeats = repeats;
@@ -426,8 +426,7 @@ static void arm_lease(struct claim *claim, int64_t left_s)
 /* The same value of the same client from before: this one takes its place. */
 static void supersede(struct claim *claim)
 {
-	struct owner_claims *at = owner_find(claim->broker, claim->owner);
-	struct claim *other = at ? at->claims : NULL;
+	struct claim *other = claim->at_owner->claims;
 
 	while (other) {
 		struct claim *next = other->owner_next;
@@ -436,8 +435,7 @@ static void supersede(struct claim *claim)
 		    strcmp(other->client, claim->client) == 0 &&
 		    strcmp(other->value, claim->value) == 0) {
 			claim_leave(other);
-			at = owner_find(claim->broker, claim->owner);
-			next = at ? at->claims : NULL; /* what comes next may be gone too */
+			next = claim->at_owner->claims; /* what comes next may be gone too */
 		}
 		other = next;
 	}

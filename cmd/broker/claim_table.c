@@ -39,6 +39,7 @@ void claim_link_owner(struct claim *claim)
 		at->owner = xstrdup(claim->owner);
 		tsearch(at, &broker->claims_by_owner, by_owner);
 	}
+	claim->at_owner = at;
 	claim->owner_next = at->claims;
 	if (at->claims) {
 		at->claims->owner_prev = claim;
@@ -48,23 +49,23 @@ void claim_link_owner(struct claim *claim)
 
 void claim_unlink_owner(struct claim *claim)
 {
-	struct broker *broker = claim->broker;
-	struct owner_claims *at = claim->owner ? owner_find(broker, claim->owner) : NULL;
+	struct owner_claims *at = claim->at_owner;
 
 	if (!at) {
 		return;
 	}
 	if (claim->owner_prev) {
 		claim->owner_prev->owner_next = claim->owner_next;
-	} else if (at->claims == claim) {
+	} else {
 		at->claims = claim->owner_next;
 	}
 	if (claim->owner_next) {
 		claim->owner_next->owner_prev = claim->owner_prev;
 	}
 	claim->owner_prev = claim->owner_next = NULL;
+	claim->at_owner = NULL;
 	if (!at->claims) {
-		tdelete(at, &broker->claims_by_owner, by_owner);
+		tdelete(at, &claim->broker->claims_by_owner, by_owner);
 		free(at->owner);
 		free(at);
 	}
@@ -101,7 +102,7 @@ struct claim *claim_find(struct broker *broker, const char *id)
 
 void claim_link(struct claim *claim)
 {
-	struct usage *usage = usage_of(claim->broker, claim->client, true);
+	struct usage *usage = claim->usage = usage_of(claim->broker, claim->client, true);
 
 	usage->live++;
 	claim->client_next = usage->claims;
@@ -114,7 +115,7 @@ void claim_link(struct claim *claim)
 
 void claim_unlink(struct claim *claim)
 {
-	struct usage *usage = usage_of(claim->broker, claim->client, true);
+	struct usage *usage = claim->usage;
 
 	if (claim->client_prev) {
 		claim->client_prev->client_next = claim->client_next;

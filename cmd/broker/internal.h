@@ -147,7 +147,9 @@ struct claim {
 	struct claim_watcher *watchers;
 	unsigned told;                           /* inside a watcher's callback: not freed */
 	bool unwanted;                           /* free it as soon as may be */
+	struct owner_claims *at_owner;           /* NULL: not linked */
 	struct claim *owner_prev, *owner_next;   /* of the same owner name */
+	struct usage *usage;                     /* its client's */
 	struct claim *client_prev, *client_next; /* of the same client */
 	struct claim_group *group;               /* until it is published; NULL: alone */
 	struct claim *group_next;                /* among the group's ready ones */

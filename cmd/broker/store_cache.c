@@ -77,20 +77,23 @@ void store_look(struct broker *broker)
 	}
 }
 
-/* Takes key. *known: it was answered before. */
-static struct answer *find(struct broker *broker, char *key, bool *known)
+#define KEY_MAX 2048 /* "below", a client's name, a domain name with escapes */
+
+/* *known: it was answered before. */
+static struct answer *find(struct broker *broker, const char *key, bool *known)
 {
 	struct store_cache *cache = broker->cache;
-	struct answer *answer = xcalloc(1, sizeof(*answer));
-	struct answer **found;
+	struct answer asked = { .key = (char *)(uintptr_t)key };
+	struct answer **found = tfind(&asked, &cache->answers, by_key);
+	struct answer *answer;
 
-	answer->key = key;
-	found = tsearch(answer, &cache->answers, by_key);
-	*known = *found != answer;
-	if (*known) {
-		free_answer(answer);
+	*known = found != NULL;
+	if (found) {
 		return *found;
 	}
+	answer = xcalloc(1, sizeof(*answer));
+	answer->key = xstrdup(key);
+	tsearch(answer, &cache->answers, by_key);
 	cache->count++;
 	return answer;
 }
@@ -106,9 +109,14 @@ const struct token_row *store_token(struct broker *broker, const char *id)
 {
 	struct err err;
 	bool known;
-	struct answer *answer = find(broker, xasprintf("token %s", id), &known);
+	struct answer *answer;
 	enum err_code code;
+	char key[KEY_MAX];
 
+	if (snprintf(key, sizeof(key), "token %s", id) >= KEY_MAX) {
+		return NULL; /* no token has such an id */
+	}
+	answer = find(broker, key, &known);
 	if (known) {
 		return answer->token;
 	}
@@ -125,8 +133,13 @@ bool store_any_below(struct broker *broker, const char *name, const char *but)
 {
 	struct err err;
 	bool known;
-	struct answer *answer = find(broker, xasprintf("below %s %s", but, name), &known);
+	struct answer *answer;
+	char key[KEY_MAX];
 
+	if (snprintf(key, sizeof(key), "below %s %s", but, name) >= KEY_MAX) {
+		return true;
+	}
+	answer = find(broker, key, &known);
 	if (!known &&
 	    clients_any_below(broker->clients, name, but, &answer->any, &err) != ERR_NONE) {
 		drop(broker, answer);

@@ -319,6 +319,7 @@ static void take_plan(struct lane *lane, const struct journal_planned *planned)
 		}
 		row = &planned->wanted[next++];
 		job->lease_id = row->lease_id;
+		job->row_id = row->ref.row_id;
 		job->twin = NULL;
 		if (row->state != JOURNAL_APPLIED && !job->defer) {
 			wanted[count] = (struct wanted){ row, job, count };
@@ -356,7 +357,7 @@ static bool is_urgent(const struct lane *lane, const struct lane_job *job)
 static void plan(struct lane *lane)
 {
 	struct journal_want *wants = xcalloc(JOURNAL_PLAN_MAX, sizeof(*wants));
-	int64_t *let_go = xcalloc(JOURNAL_PLAN_MAX, sizeof(*let_go));
+	struct journal_let_go *let_go = xcalloc(JOURNAL_PLAN_MAX, sizeof(*let_go));
 	struct journal_plan planned = {
 		.zone = lane->zone,
 		.provider = lane->use->name,
@@ -389,7 +390,9 @@ static void plan(struct lane *lane)
 				.lease = *job->lease,
 			};
 		} else if (job->kind == JOB_LET_GO && job->lease_id != 0) {
-			let_go[planned.let_go_count++] = job->lease_id;
+			let_go[planned.let_go_count++] =
+				(struct journal_let_go){ job->lease_id, job->row_id, job->owner,
+							 job->value };
 		}
 	}
 	lane->removed = 0;

@@ -24,6 +24,7 @@ struct lane_job {
 	bool defer; /* a JOB_WANT that is journalled alone */
 	const struct lease_spec *lease;
 	int64_t lease_id;            /* given by JOB_WANT, used by JOB_LET_GO; 0: none */
+	int64_t row_id;              /* that it is on */
 	size_t removed;              /* records that went with its batch */
 	const struct addr *shown_at; /* given by JOB_WANT: where it was read back, or NULL */
 	struct err *err;             /* NULL: done; whoever has the job frees it */

@@ -261,6 +261,7 @@ struct publish *publish_adopt(struct publisher *publisher, const struct journal_
 		part->job = (struct lane_job){ .owner = part->owner,
 					       .value = part->value,
 					       .lease_id = rows[i].lease_id,
+					       .row_id = rows[i].ref.row_id,
 					       .arg = part };
 		if (provider_pool_get_conf(publisher->args.pool, rows[i].provider,
 					   rows[i].provider_conf, &use, &err) != ERR_NONE) {

@@ -9,6 +9,8 @@ static const char short_escapes[] = {
 	['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
 };
 
+#define SHORT_MAX 400 /* octets of key and text that are put together at once */
+
 /* How many octets from text on stand for themselves. */
 static size_t plain_span(const char *text)
 {
@@ -28,11 +30,16 @@ static bool is_ascii(const char *text)
 	return *text == '\0';
 }
 
-static void put_key(struct buf *out, const char *key)
+static bool wants_comma(const struct buf *out)
 {
 	char last = out->len > 0 ? out->data[out->len - 1] : '[';
 
-	if (last != '{' && last != '[' && last != '\n') {
+	return last != '{' && last != '[' && last != '\n';
+}
+
+static void put_key(struct buf *out, const char *key)
+{
+	if (wants_comma(out)) {
 		buf_add(out, ",", 1);
 	}
 	if (key) {
@@ -40,6 +47,41 @@ static void put_key(struct buf *out, const char *key)
 		buf_add_str(out, key);
 		buf_add(out, "\":", 2);
 	}
+}
+
+/* Most members: an ASCII text that needs no escape, and is short. False: it is not put. */
+static bool put_short(struct buf *out, const char *key, const char *text)
+{
+	char whole[SHORT_MAX + 8];
+	size_t len = 0;
+
+	if (wants_comma(out)) {
+		whole[len++] = ',';
+	}
+	whole[len++] = '"';
+	for (; *key && len < SHORT_MAX; key++) {
+		whole[len++] = *key;
+	}
+	if (*key) {
+		return false;
+	}
+	whole[len++] = '"';
+	whole[len++] = ':';
+	whole[len++] = '"';
+	for (; *text && len < SHORT_MAX; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+			return false;
+		}
+		whole[len++] = (char)c;
+	}
+	if (*text) {
+		return false;
+	}
+	whole[len++] = '"';
+	buf_add(out, whole, len);
+	return true;
 }
 
 static void put_escape(struct buf *out, unsigned char c)
@@ -74,7 +116,7 @@ void json_put_str(struct buf *out, const char *key, const char *text)
 	struct json *value;
 	char *dumped;
 
-	if (!text) {
+	if (!text || (key && put_short(out, key, text))) {
 		return;
 	}
 	put_key(out, key);

@@ -63,13 +63,14 @@ static const char *const migrations[] = {
 	" view TEXT NOT NULL,"
 	" ttl_s INTEGER NOT NULL,"
 	" created_at INTEGER NOT NULL,"
-	" UNIQUE (owner, value, place));"
+	" UNIQUE (place, owner, value));"
 	"INSERT INTO value2 SELECT v.id, v.ticket, v.state, v.fresh, p.id, v.owner, v.value,"
 	" v.view, v.ttl_s, v.created_at FROM value v JOIN place p"
 	" ON p.zone = v.zone AND p.provider_conf = v.provider_conf;"
+	/* Ids grow with the clock: that of a lease which ended does not come again. */
 	"CREATE TABLE lease2 ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" value_id INTEGER NOT NULL REFERENCES value2 (id) ON DELETE CASCADE,"
+	" id INTEGER PRIMARY KEY,"
+	" value_id INTEGER NOT NULL REFERENCES value2 (id),"
 	" kind INTEGER NOT NULL,"
 	" holder INTEGER NOT NULL,"
 	" granted_at INTEGER NOT NULL,"
@@ -78,14 +79,10 @@ static const char *const migrations[] = {
 	" requester TEXT NOT NULL);"
 	"INSERT INTO lease2 SELECT id, value_id, kind, holder, granted_at, expires_at, back_at,"
 	" requester FROM lease;"
-	"DELETE FROM sqlite_sequence WHERE name = 'lease2';"
-	"INSERT INTO sqlite_sequence (name, seq)"
-	" SELECT 'lease2', seq FROM sqlite_sequence WHERE name = 'lease';"
 	"DROP TABLE lease;"
 	"DROP TABLE value;"
 	"ALTER TABLE value2 RENAME TO value;"
 	"ALTER TABLE lease2 RENAME TO lease;"
-	"CREATE INDEX value_place ON value (place);"
 	"CREATE INDEX lease_value ON lease (value_id);"
 	"CREATE INDEX lease_holder ON lease (holder) WHERE kind = 0;",
 };
@@ -177,7 +174,7 @@ enum err_code journal_ready(struct journal *journal, struct err *err)
 	}
 	if (code == ERR_NONE) {
 		code = sql_text_run(journal,
-				    "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+				    "PRAGMA synchronous = FULL;"
 				    "PRAGMA temp_store = MEMORY;"
 				    /* Every first opener reads the whole -wal: keep it short. */
 				    "PRAGMA wal_autocheckpoint = 256",
@@ -281,6 +278,45 @@ void journal_settle(struct journal *journal, const struct journal_result *result
 	}
 }
 
+static int by_row(const void *a, const void *b)
+{
+	const struct journal_result *x = a, *y = b;
+
+	if (x->outcome != y->outcome) {
+		return x->outcome < y->outcome ? -1 : 1;
+	}
+	if (x->ref.ticket != y->ref.ticket) {
+		return x->ref.ticket < y->ref.ticket ? -1 : 1;
+	}
+	return (x->ref.row_id > y->ref.row_id) - (x->ref.row_id < y->ref.row_id);
+}
+
+/* How many from there on are of one plan, with one outcome, and stand side by side. */
+static size_t run_of(const struct journal_result *settled, size_t count)
+{
+	size_t len = 1;
+
+	while (len < count && settled[len].outcome == settled[0].outcome &&
+	       settled[len].ref.ticket == settled[0].ref.ticket &&
+	       settled[len].ref.row_id == settled[0].ref.row_id + (int64_t)len) {
+		len++;
+	}
+	return len;
+}
+
+static enum err_code write_run(struct journal *journal, enum sql_id id,
+			       const struct journal_result *first, size_t len, struct err *err)
+{
+	struct query query;
+
+	query_begin(&query, journal, id);
+	query_int(&query, first->ref.row_id);
+	query_int(&query, first->ref.row_id + (int64_t)len - 1);
+	query_int(&query, first->ref.ticket);
+	return query_run(&query, err);
+}
+
+/* Values that were asked for together were written together: most of them are a run of rows. */
 enum err_code journal_write_settled(struct journal *journal, struct err *err)
 {
 	static const enum sql_id statements[] = {
@@ -289,14 +325,22 @@ enum err_code journal_write_settled(struct journal *journal, struct err *err)
 		[JOURNAL_REFUSED] = SQL_REFUSED,
 	};
 	enum err_code code = ERR_NONE;
+	size_t at = 0;
 
-	for (size_t i = 0; i < journal->settled_count && code == ERR_NONE; i++) {
-		struct query query;
+	if (journal->settled_count > 1) {
+		qsort(journal->settled, journal->settled_count, sizeof(*journal->settled), by_row);
+	}
+	while (at < journal->settled_count && code == ERR_NONE) {
+		const struct journal_result *first = &journal->settled[at];
+		size_t len = run_of(first, journal->settled_count - at);
 
-		query_begin(&query, journal, statements[journal->settled[i].outcome]);
-		query_int(&query, journal->settled[i].ref.row_id);
-		query_int(&query, journal->settled[i].ref.ticket);
-		code = query_run(&query, err);
+		if (first->outcome == JOURNAL_REFUSED) {
+			code = write_run(journal, SQL_REFUSED_LEASES, first, len, err);
+		}
+		if (code == ERR_NONE) {
+			code = write_run(journal, statements[first->outcome], first, len, err);
+		}
+		at += len;
 	}
 	return code;
 }

@@ -19,6 +19,7 @@ enum sql_id {
 	SQL_ROLLBACK,
 	SQL_PUT,
 	SQL_GONE,
+	SQL_REFUSED_LEASES,
 	SQL_REFUSED,
 	SQL_CLOCK,
 	SQL_HOLDER_USED,
@@ -27,6 +28,7 @@ enum sql_id {
 	SQL_INSERT,
 	SQL_FIND,
 	SQL_WANT_AGAIN,
+	SQL_LAST_LEASE,
 	SQL_LEASE,
 	SQL_LET_GO,
 	SQL_BURY,
@@ -52,6 +54,7 @@ struct journal {
 	bool ready; /* WAL, schema */
 	sqlite3_stmt *statements[SQL_COUNT];
 	struct holder holder;
+	int64_t last_lease;             /* that was given */
 	int64_t now_s;                  /* wall clock of the running transaction */
 	struct journal_result *settled; /* not yet written */
 	size_t settled_count, settled_cap;

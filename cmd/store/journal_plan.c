@@ -9,8 +9,8 @@ struct planning {
 	struct journal_call *call;
 	int64_t place;
 	int64_t ticket; /* of this plan */
-	int64_t *freed; /* values whose lease was let go */
-	size_t freed_count;
+	int64_t next_lease;
+	bool *freed; /* of the plan's let_go: the lease was there, and ended */
 };
 
 /* ---- a copy of the caller's plan -------------------------------------------------- */
@@ -18,7 +18,7 @@ struct planning {
 void plan_copy(struct journal_plan *to, const struct journal_plan *from)
 {
 	struct journal_want *wants = xcalloc(from->want_count + 1, sizeof(*wants));
-	int64_t *let_go = xcalloc(from->let_go_count + 1, sizeof(*let_go));
+	struct journal_let_go *let_go = xcalloc(from->let_go_count + 1, sizeof(*let_go));
 
 	for (size_t i = 0; i < from->want_count; i++) {
 		wants[i] = from->wants[i];
@@ -29,6 +29,8 @@ void plan_copy(struct journal_plan *to, const struct journal_plan *from)
 	}
 	for (size_t i = 0; i < from->let_go_count; i++) {
 		let_go[i] = from->let_go[i];
+		let_go[i].owner = xstrdup(from->let_go[i].owner);
+		let_go[i].value = xstrdup(from->let_go[i].value);
 	}
 	*to = (struct journal_plan){
 		.zone = xstrdup(from->zone),
@@ -59,6 +61,10 @@ void plan_clear(struct journal_plan *plan)
 		drop(plan->wants[i].value);
 		drop(plan->wants[i].view);
 		drop(plan->wants[i].lease.requester);
+	}
+	for (size_t i = 0; i < plan->let_go_count; i++) {
+		drop(plan->let_go[i].owner);
+		drop(plan->let_go[i].value);
 	}
 	drop(plan->wants);
 	drop(plan->let_go);
@@ -119,9 +125,39 @@ static int64_t duration_of(const struct lease_spec *lease)
 	return lease->duration_s < LEASE_MAX_S ? lease->duration_s : LEASE_MAX_S;
 }
 
-static enum err_code grant(struct journal *journal, int64_t value_id,
+/*
+ * The id of a lease that ended must not come again: somebody may still want to let it go. Ids grow
+ * with the clock, from a place in its second that chance gives, behind what is there and what was
+ * given before.
+ */
+#define PLACES_A_S (INT64_C(1) << 29)
+
+static enum err_code begin_leases(struct planning *planning, struct err *err)
+{
+	struct journal *journal = planning->journal;
+	int64_t now_s = journal->now_s > 0 ? journal->now_s : 0;
+	int64_t last = journal->last_lease;
+	struct query query;
+	bool row = false;
+	enum err_code code;
+
+	planning->next_lease = now_s * PLACES_A_S + planning->ticket % PLACES_A_S;
+	query_begin(&query, journal, SQL_LAST_LEASE);
+	code = query_step(&query, &row, err);
+	if (code == ERR_NONE && row && sqlite3_column_int64(query.stmt, 0) > last) {
+		last = sqlite3_column_int64(query.stmt, 0);
+	}
+	query_end(&query);
+	if (planning->next_lease <= last) {
+		planning->next_lease = last + 1;
+	}
+	return code;
+}
+
+static enum err_code grant(struct planning *planning, int64_t value_id,
 			   const struct lease_spec *lease, int64_t *out, struct err *err)
 {
+	struct journal *journal = planning->journal;
 	bool process = lease->kind == LEASE_PROCESS;
 	struct query query;
 	enum err_code code = process ? take_holder(journal, err) : ERR_NONE;
@@ -130,6 +166,7 @@ static enum err_code grant(struct journal *journal, int64_t value_id,
 		return code;
 	}
 	query_begin(&query, journal, SQL_LEASE);
+	query_int(&query, planning->next_lease);
 	query_int(&query, value_id);
 	query_int(&query, lease->kind);
 	query_int(&query, process ? journal->holder.byte : 0);
@@ -138,25 +175,8 @@ static enum err_code grant(struct journal *journal, int64_t value_id,
 	query_text(&query, lease->requester);
 	code = query_run(&query, err);
 	if (code == ERR_NONE) {
-		*out = sqlite3_last_insert_rowid(journal->db);
+		*out = journal->last_lease = planning->next_lease++;
 	}
-	return code;
-}
-
-static enum err_code let_go_one(struct planning *planning, int64_t lease_id, struct err *err)
-{
-	struct query query;
-	bool row = false;
-	enum err_code code;
-
-	query_begin(&query, planning->journal, SQL_LET_GO);
-	query_int(&query, lease_id);
-	code = query_step(&query, &row, err);
-	if (code == ERR_NONE && row) {
-		planning->freed[planning->freed_count++] = sqlite3_column_int64(query.stmt, 0);
-		code = query_step(&query, &row, err);
-	}
-	query_end(&query);
 	return code;
 }
 
@@ -166,7 +186,14 @@ static enum err_code let_go(struct planning *planning, struct err *err)
 
 	planning->freed = xcalloc(planning->plan->let_go_count + 1, sizeof(*planning->freed));
 	for (size_t i = 0; i < planning->plan->let_go_count && code == ERR_NONE; i++) {
-		code = let_go_one(planning, planning->plan->let_go[i], err);
+		const struct journal_let_go *gone = &planning->plan->let_go[i];
+		struct query query;
+
+		query_begin(&query, planning->journal, SQL_LET_GO);
+		query_int(&query, gone->lease_id);
+		query_int(&query, gone->row_id);
+		code = query_run(&query, err);
+		planning->freed[i] = sqlite3_changes(planning->journal->db) > 0;
 	}
 	return code;
 }
@@ -255,9 +282,9 @@ static enum err_code find(struct planning *planning, const struct journal_want *
 	enum err_code code;
 
 	query_begin(&query, planning->journal, SQL_FIND);
+	query_int(&query, planning->place);
 	query_text(&query, want->owner);
 	query_text(&query, want->value);
-	query_int(&query, planning->place);
 	code = query_step(&query, &found, err);
 	if (code == ERR_NONE && found) {
 		row->ref.row_id = sqlite3_column_int64(query.stmt, 0);
@@ -303,7 +330,7 @@ static enum err_code want(struct planning *planning, const struct journal_want *
 		}
 	}
 	if (code == ERR_NONE) {
-		code = grant(planning->journal, row->ref.row_id, &want->lease, &row->lease_id, err);
+		code = grant(planning, row->ref.row_id, &want->lease, &row->lease_id, err);
 	}
 	return code;
 }
@@ -328,29 +355,19 @@ static enum err_code note_clock(struct planning *planning, struct err *err)
 	return query_run(&query, err);
 }
 
-/* The rows that a statement gives are to be removed. */
-static enum err_code take_retracted(struct planning *planning, struct query *query, struct err *err)
+static struct journal_row *add_retracted(struct planning *planning, int64_t row_id)
 {
-	bool more = false;
-	enum err_code code;
+	struct journal_row *row = row_add(&planning->call->rows);
 
-	while ((code = query_step(query, &more, err)) == ERR_NONE && more) {
-		*row_add(&planning->call->rows) = (struct journal_row){
-			.ref = { .row_id = sqlite3_column_int64(query->stmt, 0),
-				 .ticket = planning->ticket,
-				 .place = planning->place },
-			.state = JOURNAL_RETRACTING,
-			.owner = column_text(query, 1),
-			.value = column_text(query, 2),
-		};
-	}
-	query_end(query);
-	return code;
+	row->ref = (struct journal_ref){ row_id, planning->ticket, planning->place };
+	row->state = JOURNAL_RETRACTING;
+	return row;
 }
 
 static enum err_code retract_all(struct planning *planning, struct err *err)
 {
 	struct query query;
+	bool more = false;
 	enum err_code code = bury_leases(planning, err);
 
 	if (code != ERR_NONE) {
@@ -360,21 +377,46 @@ static enum err_code retract_all(struct planning *planning, struct err *err)
 	query_int(&query, planning->ticket);
 	query_int(&query, planning->place);
 	query_int(&query, JOURNAL_PLAN_MAX);
-	return take_retracted(planning, &query, err);
+	while ((code = query_step(&query, &more, err)) == ERR_NONE && more) {
+		struct journal_row *row =
+			add_retracted(planning, sqlite3_column_int64(query.stmt, 0));
+
+		row->owner = column_text(&query, 1);
+		row->value = column_text(&query, 2);
+	}
+	query_end(&query);
+	return code;
+}
+
+/* Unless somebody else holds it. */
+static enum err_code retract_one(struct planning *planning, const struct journal_let_go *gone,
+				 struct err *err)
+{
+	struct query query;
+	enum err_code code;
+
+	query_begin(&query, planning->journal, SQL_RETRACT);
+	query_int(&query, planning->ticket);
+	query_int(&query, gone->row_id);
+	query_int(&query, planning->place);
+	code = query_run(&query, err);
+	if (code == ERR_NONE && sqlite3_changes(planning->journal->db) > 0) {
+		struct journal_row *row = add_retracted(planning, gone->row_id);
+
+		row->owner = xstrdup(gone->owner);
+		row->value = xstrdup(gone->value);
+	}
+	return code;
 }
 
 static enum err_code retract_freed(struct planning *planning, struct err *err)
 {
 	enum err_code code = ERR_NONE;
 
-	for (size_t i = 0; i < planning->freed_count && code == ERR_NONE; i++) {
-		struct query query;
-
-		query_begin(&query, planning->journal, SQL_RETRACT);
-		query_int(&query, planning->ticket);
-		query_int(&query, planning->freed[i]);
-		query_int(&query, planning->place);
-		code = take_retracted(planning, &query, err);
+	for (size_t i = 0; i < planning->plan->let_go_count && code == ERR_NONE; i++) {
+		if (planning->freed[i]) {
+			code = retract_one(planning, &planning->plan->let_go[i], err);
+		}
 	}
 	return code;
 }
@@ -408,6 +450,9 @@ static enum err_code plan_all(struct planning *planning, struct err *err)
 	call->all = looks_at_all(planning);
 	if (call->all) {
 		code = note_clock(planning, err);
+	}
+	if (code == ERR_NONE) {
+		code = begin_leases(planning, err);
 	}
 	if (code == ERR_NONE) {
 		code = let_go(planning, err);

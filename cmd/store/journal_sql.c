@@ -21,10 +21,13 @@ static const char *const sql_texts[] = {
 	[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_PUT] = "UPDATE value SET state = 2, fresh = 0 WHERE id = ? AND ticket = ?"
-		    " AND state = 1",
-	[SQL_GONE] = "DELETE FROM value WHERE id = ? AND ticket = ? AND state = 3",
-	[SQL_REFUSED] = "DELETE FROM value WHERE id = ? AND ticket = ? AND state = 1 AND fresh",
+	[SQL_PUT] = "UPDATE value SET state = 2, fresh = 0 WHERE id BETWEEN ? AND ?"
+		    " AND ticket = ? AND state = 1",
+	[SQL_GONE] = "DELETE FROM value WHERE id BETWEEN ? AND ? AND ticket = ? AND state = 3",
+	[SQL_REFUSED_LEASES] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value"
+			       " WHERE id BETWEEN ? AND ? AND ticket = ? AND state = 1 AND fresh)",
+	[SQL_REFUSED] = "DELETE FROM value WHERE id BETWEEN ? AND ? AND ticket = ? AND state = 1"
+			" AND fresh",
 	[SQL_CLOCK] = "UPDATE lease SET back_at = CASE WHEN ?1 < granted_at THEN ?1 END"
 		      " WHERE kind = 1 AND CASE WHEN ?1 < granted_at"
 		      " THEN back_at IS NULL OR ?1 < back_at ELSE back_at IS NOT NULL END",
@@ -36,17 +39,17 @@ static const char *const sql_texts[] = {
 		       " ttl_s, created_at) VALUES (?, 1, 1, ?, ?, ?, ?, ?, ?)"
 		       " ON CONFLICT DO NOTHING",
 	[SQL_FIND] = "SELECT id, ticket, state FROM value"
-		     " WHERE owner = ? AND value = ? AND place = ?",
+		     " WHERE place = ? AND owner = ? AND value = ?",
 	[SQL_WANT_AGAIN] = "UPDATE value SET state = 1, fresh = 0, ticket = ? WHERE id = ?",
-	[SQL_LEASE] = "INSERT INTO lease (value_id, kind, holder, granted_at, expires_at,"
-		      " requester) VALUES (?, ?, ?, ?, ?, ?)",
-	[SQL_LET_GO] = "DELETE FROM lease WHERE id = ? RETURNING value_id",
+	[SQL_LAST_LEASE] = "SELECT max(id) FROM lease",
+	[SQL_LEASE] = "INSERT INTO lease (id, value_id, kind, holder, granted_at, expires_at,"
+		      " requester) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	[SQL_LET_GO] = "DELETE FROM lease WHERE id = ? AND value_id = ?",
 	[SQL_BURY] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value WHERE place = ?)"
 		     " AND NOT lease_alive(kind, holder, granted_at, expires_at, back_at)",
 	[SQL_RETRACT] = "UPDATE value SET state = 3, fresh = 0, ticket = ?1 WHERE id = ?2"
 			" AND place = ?3 AND NOT (state = 3 AND ticket = ?1)"
-			" AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = ?2)"
-			" RETURNING id, owner, value",
+			" AND NOT EXISTS (SELECT 1 FROM lease WHERE value_id = ?2)",
 	/* Newest first: what this plan lets go is among them, however many dead ones there are. */
 	[SQL_RETRACT_ALL] = "UPDATE value SET state = 3, fresh = 0, ticket = ? WHERE id IN"
 			    " (SELECT v.id FROM value v WHERE v.place = ?"

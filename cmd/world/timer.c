@@ -6,12 +6,15 @@
  */
 #include "real.h"
 
+#include <event2/event_struct.h>
+
 #define ROUNDS_MAX 8
 #define DELAY_MAX_US (INT64_C(10) * 366 * 86400 * 1000000)
 
 struct world_timer {
 	struct handle handle;
-	struct event *event; /* NULL: it stands in the queue */
+	bool delayed; /* by event; else it stands in the queue */
+	struct event event;
 	TAILQ_ENTRY(world_timer) due;
 	uint64_t number; /* in the order of the starts */
 	world_fire *fire;
@@ -23,8 +26,8 @@ void real_timer_cancel(struct world_timer *timer)
 	if (!timer) {
 		return;
 	}
-	if (timer->event) {
-		event_free(timer->event);
+	if (timer->delayed) {
+		event_del(&timer->event);
 	} else {
 		TAILQ_REMOVE(&timer->handle.world->due, timer, due);
 	}
@@ -104,8 +107,10 @@ struct world_timer *real_timer_start(struct world *world, int64_t delay_us, worl
 		struct timeval delay =
 			timeval_of_us(delay_us < DELAY_MAX_US ? delay_us : DELAY_MAX_US);
 
-		timer->event = new_event(self, -1, 0, on_delay_over, timer);
-		evtimer_add(timer->event, &delay);
+		timer->delayed = true;
+		event_assign(&timer->event, self->base, -1, 0, on_delay_over, timer);
+		event_priority_set(&timer->event, URGENT);
+		evtimer_add(&timer->event, &delay);
 	}
 	return timer;
 }

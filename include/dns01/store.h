@@ -109,6 +109,14 @@ struct journal_want {
 	struct lease_spec lease; /* each want its own: a batch has many requesters */
 };
 
+/* A lease that ends, and the row that it is on (of a plan's wanted, or of a list). */
+struct journal_let_go {
+	int64_t lease_id;
+	int64_t row_id;
+	const char *owner;
+	const char *value;
+};
+
 /*
  * What shall happen next to one zone through one provider; the caller holds the
  * zone's lock. In one synced transaction: wants become rows with a lease (an
@@ -121,7 +129,7 @@ struct journal_plan {
 	const char *provider_conf;
 	const struct journal_want *wants;
 	size_t want_count;
-	const int64_t *let_go;
+	const struct journal_let_go *let_go;
 	size_t let_go_count;
 };
 

@@ -3,6 +3,23 @@
 
 #include "cmocka_all.h"
 
+static void is_what_a_tree_gives(const char *key, const char *text)
+{
+	struct buf out = BUF_INIT(4000);
+	struct json *tree = json_object();
+	char *dumped;
+
+	json_set_str(tree, key, text);
+	dumped = json_dump(tree);
+	json_put_open(&out, NULL, JSON_KIND_OBJECT);
+	json_put_str(&out, key, text);
+	json_put_close(&out, JSON_KIND_OBJECT);
+	assert_string_equal(buf_str(&out), dumped);
+	free(dumped);
+	json_free(tree);
+	buf_clear(&out);
+}
+
 static void it_is_what_a_tree_gives(void **state)
 {
 	static const char *const texts[] = {
@@ -13,19 +30,24 @@ static void it_is_what_a_tree_gives(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		struct buf out = BUF_INIT(1000);
-		struct json *tree = json_object();
-		char *dumped;
+		is_what_a_tree_gives("key", texts[i]);
+	}
+}
 
-		json_set_str(tree, "key", texts[i]);
-		dumped = json_dump(tree);
-		json_put_open(&out, NULL, JSON_KIND_OBJECT);
-		json_put_str(&out, "key", texts[i]);
-		json_put_close(&out, JSON_KIND_OBJECT);
-		assert_string_equal(buf_str(&out), dumped);
-		free(dumped);
-		json_free(tree);
-		buf_clear(&out);
+/* Short ones are put together in one piece of memory. */
+static void of_any_length(void **state)
+{
+	char text[501];
+
+	(void)state;
+	for (size_t len = 1; len < sizeof(text); len++) {
+		memset(text, 'x', len);
+		text[len] = '\0';
+		is_what_a_tree_gives("key", text);
+		is_what_a_tree_gives(text, "value");
+		is_what_a_tree_gives(text, "");
+		text[len - 1] = '"';
+		is_what_a_tree_gives("key", text);
 	}
 }
 
@@ -59,6 +81,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_what_a_tree_gives),
+		cmocka_unit_test(of_any_length),
 		cmocka_unit_test(commas_stand_between_members_alone),
 	};
 

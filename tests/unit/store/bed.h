@@ -377,9 +377,16 @@ static inline struct answer plan_run_now(struct bed *bed, struct journal *journa
 	return answer;
 }
 
+/* A lease as a plan gave it: to want. */
+static inline struct journal_let_go held_by(const struct journal_row *row,
+					    const struct journal_want *want)
+{
+	return (struct journal_let_go){ row->lease_id, row->ref.row_id, want->owner, want->value };
+}
+
 /* One value wanted; its row, and the lease. */
 static inline struct journal_ref want_now(struct bed *bed, struct journal *journal,
-					  struct journal_want want, int64_t *lease_id)
+					  struct journal_want want, struct journal_let_go *held)
 {
 	struct journal_plan plan = plan_of(&want, 1);
 	struct answer answer = plan_run_now(bed, journal, &plan);
@@ -388,20 +395,23 @@ static inline struct journal_ref want_now(struct bed *bed, struct journal *journ
 	assert_int_equal(answer.err.code, ERR_NONE);
 	assert_int_equal(answer.wanted_count, 1);
 	ref = answer.wanted[0].ref;
-	if (lease_id) {
-		*lease_id = answer.wanted[0].lease_id;
+	if (held) {
+		*held = held_by(&answer.wanted[0], &want);
 	}
 	answer_clear(&answer);
 	return ref;
 }
 
-/* A plan that wants nothing; lease_id 0: lets nothing go. */
-static inline struct answer let_go_now(struct bed *bed, struct journal *journal, int64_t lease_id)
+#define NO_LEASE ((struct journal_let_go){ 0 })
+
+/* A plan that wants nothing. */
+static inline struct answer let_go_now(struct bed *bed, struct journal *journal,
+				       struct journal_let_go held)
 {
 	struct journal_plan plan = plan_of(NULL, 0);
 
-	plan.let_go = &lease_id;
-	plan.let_go_count = lease_id ? 1 : 0;
+	plan.let_go = &held;
+	plan.let_go_count = held.lease_id ? 1 : 0;
 	return plan_run_now(bed, journal, &plan);
 }
 

@@ -95,14 +95,14 @@ static void revoking_ends_the_leases_of_all(void **state)
 	assert_int_equal(answer.count, 1);
 	assert_string_equal(answer.rows[0].requester, "issue example.com");
 	answer_clear(&answer);
-	answer = let_go_now(bed, journal, 0);
+	answer = let_go_now(bed, journal, NO_LEASE);
 	assert_int_equal(answer.count, 1);
 	assert_string_equal(answer.rows[0].value, "one");
 	answer_clear(&answer);
 	answer = revoke_now(bed, journal, NULL);
 	assert_int_equal(answer.count, 2);
 	answer_clear(&answer);
-	answer = let_go_now(bed, journal, 0);
+	answer = let_go_now(bed, journal, NO_LEASE);
 	assert_int_equal(answer.count, 2);
 	answer_clear(&answer);
 	journal_close(journal);

@@ -30,12 +30,12 @@ static void a_value_comes_and_goes(void **state)
 	struct journal_want want = process_want("one");
 	struct journal_plan plan = plan_of(&want, 1);
 	struct answer answer = plan_run_now(bed, journal, &plan);
-	int64_t lease_id;
+	struct journal_let_go held;
 
 	assert_int_equal(answer.wanted_count, 1);
 	assert_int_equal(answer.count, 0);
 	assert_int_equal(answer.wanted[0].state, JOURNAL_WANTED);
-	lease_id = answer.wanted[0].lease_id;
+	held = held_by(&answer.wanted[0], &want);
 	settle(journal, answer.wanted[0].ref, JOURNAL_PUT);
 	answer_clear(&answer);
 	answer = list_now(bed, journal, NULL, NULL);
@@ -43,7 +43,7 @@ static void a_value_comes_and_goes(void **state)
 	expect_row(&answer.rows[0], JOURNAL_APPLIED);
 	answer_clear(&answer);
 
-	answer = let_go_now(bed, journal, lease_id);
+	answer = let_go_now(bed, journal, held);
 	assert_int_equal(answer.count, 1);
 	assert_int_equal(answer.rows[0].state, JOURNAL_RETRACTING);
 	assert_string_equal(answer.rows[0].value, "one");
@@ -78,11 +78,11 @@ static void a_removal_that_failed_is_planned_again(void **state)
 {
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
-	int64_t lease_id = 0;
+	struct journal_let_go held = { 0 };
 
-	want_now(bed, journal, process_want("one"), &lease_id);
-	retracts(let_go_now(bed, journal, lease_id), 1);
-	retracts(let_go_now(bed, journal, 0), 1);
+	want_now(bed, journal, process_want("one"), &held);
+	retracts(let_go_now(bed, journal, held), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -91,17 +91,17 @@ static void other_zones_and_providers_stay(void **state)
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
 	struct journal_plan plan = plan_of(NULL, 0);
-	int64_t lease_id = 0;
+	struct journal_let_go held = { 0 };
 
-	want_now(bed, journal, process_want("one"), &lease_id);
-	plan.let_go = &lease_id;
+	want_now(bed, journal, process_want("one"), &held);
+	plan.let_go = &held;
 	plan.let_go_count = 1;
 	plan.provider_conf = "{\"type\":\"another\"}";
 	retracts(plan_run_now(bed, journal, &plan), 0);
 	plan.provider_conf = "{\"type\":\"rfc2136\"}";
 	plan.zone = "example.net";
 	retracts(plan_run_now(bed, journal, &plan), 0);
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -111,7 +111,7 @@ static void a_value_that_two_let_go_is_removed_once(void **state)
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
 	struct journal_want want = process_want("other");
-	int64_t leases[3] = { 0 };
+	struct journal_let_go leases[3];
 	struct journal_plan plan = plan_of(&want, 1);
 	struct answer answer;
 
@@ -166,12 +166,12 @@ static void two_requesters_share_one_row(void **state)
 					process_want("two") };
 	struct journal_plan plan = plan_of(wants, 3);
 	struct answer answer = plan_run_now(bed, journal, &plan);
-	int64_t first = answer.wanted[0].lease_id;
-	int64_t second = answer.wanted[1].lease_id;
+	struct journal_let_go first = held_by(&answer.wanted[0], &wants[0]);
+	struct journal_let_go second = held_by(&answer.wanted[1], &wants[1]);
 
 	assert_int_equal(answer.wanted_count, 3);
 	assert_int_equal(answer.wanted[0].ref.row_id, answer.wanted[1].ref.row_id);
-	assert_int_not_equal(first, second);
+	assert_int_not_equal(first.lease_id, second.lease_id);
 	assert_int_not_equal(answer.wanted[0].ref.row_id, answer.wanted[2].ref.row_id);
 	answer_clear(&answer);
 	assert_int_equal(row_count(bed, journal, NULL), 2);
@@ -188,17 +188,17 @@ static void what_is_in_dns_is_not_added_again(void **state)
 	struct journal_want want = process_want("one");
 	struct journal_plan plan = plan_of(&want, 1);
 	struct answer answer;
-	int64_t lease_id = 0;
+	struct journal_let_go held = { 0 };
 
-	settle(journal, want_now(bed, journal, want, &lease_id), JOURNAL_PUT);
+	settle(journal, want_now(bed, journal, want, &held), JOURNAL_PUT);
 	assert_int_equal(row_count(bed, journal, NULL), 1);
 	answer = plan_run_now(bed, other, &plan);
 	assert_int_equal(answer.wanted[0].state, JOURNAL_APPLIED);
 	answer_clear(&answer);
 	/* The other one holds it still. */
-	retracts(let_go_now(bed, journal, lease_id), 0);
+	retracts(let_go_now(bed, journal, held), 0);
 	journal_close(other);
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -210,10 +210,10 @@ static void a_value_on_its_way_out_is_added_again(void **state)
 	struct journal_plan plan = plan_of(&want, 1);
 	enum journal_state row_state = 0;
 	struct answer answer;
-	int64_t lease_id = 0;
+	struct journal_let_go held = { 0 };
 
-	settle(journal, want_now(bed, journal, want, &lease_id), JOURNAL_PUT);
-	retracts(let_go_now(bed, journal, lease_id), 1);
+	settle(journal, want_now(bed, journal, want, &held), JOURNAL_PUT);
+	retracts(let_go_now(bed, journal, held), 1);
 	answer = plan_run_now(bed, journal, &plan);
 	assert_int_equal(answer.wanted[0].state, JOURNAL_WANTED);
 	assert_int_equal(answer.count, 0);
@@ -229,11 +229,11 @@ static void letting_go_twice_is_harmless(void **state)
 {
 	struct bed *bed = *state;
 	struct journal *journal = journal_of(bed);
-	int64_t first = 0, second = 0;
+	struct journal_let_go first, second;
 
 	settle(journal, want_now(bed, journal, process_want("one"), &first), JOURNAL_REFUSED);
 	want_now(bed, journal, process_want("two"), &second);
-	assert_int_not_equal(first, second);
+	assert_int_not_equal(first.lease_id, second.lease_id);
 	retracts(let_go_now(bed, journal, first), 0);
 	journal_close(journal);
 }
@@ -284,15 +284,15 @@ static void a_late_removal_does_not_forget_another_value(void **state)
 	struct journal *journal = journal_of(bed);
 	struct journal *other = journal_of(bed);
 	struct answer answer;
-	int64_t lease_id = 0;
+	struct journal_let_go held = { 0 };
 
-	want_now(bed, journal, process_want("one"), &lease_id);
-	answer = let_go_now(bed, journal, lease_id);
+	want_now(bed, journal, process_want("one"), &held);
+	answer = let_go_now(bed, journal, held);
 	settle(journal, answer.rows[0].ref, JOURNAL_GONE);
 	answer_clear(&answer);
 
-	want_now(bed, other, process_want("one"), &lease_id);
-	retracts(let_go_now(bed, other, lease_id), 1);
+	want_now(bed, other, process_want("one"), &held);
+	retracts(let_go_now(bed, other, held), 1);
 	journal_abandon(other);
 	assert_int_equal(row_count(bed, journal, NULL), 1);
 	journal_close(journal);
@@ -308,7 +308,7 @@ static void a_late_add_does_not_hide_a_removal(void **state)
 
 	settle(journal, ref, JOURNAL_PUT);
 	bed->wall_us += 20 * 1000000;
-	retracts(let_go_now(bed, other, 0), 1); /* gone from DNS */
+	retracts(let_go_now(bed, other, NO_LEASE), 1); /* gone from DNS */
 	want_now(bed, other, process_want("one"), NULL);
 	assert_int_equal(row_count(bed, journal, &row_state), 1);
 	assert_int_equal(row_state, JOURNAL_WANTED);
@@ -351,7 +351,7 @@ static void a_killed_process_lets_go(void **state)
 	assert_int_equal(read(ready_fd, &octet, 1), 1);
 	close(ready_fd);
 	journal = journal_of(bed);
-	retracts(let_go_now(bed, journal, 0), 0);
+	retracts(let_go_now(bed, journal, NO_LEASE), 0);
 	retracts(orphans_now(bed, journal), 0);
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_true(WIFSIGNALED(bed_reap(child)));
@@ -362,7 +362,7 @@ static void a_killed_process_lets_go(void **state)
 	assert_int_equal(answer.count, 1);
 	assert_string_equal(answer.rows[0].value, "of a child");
 	answer_clear(&answer);
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -378,7 +378,7 @@ static void two_journals_of_one_process_are_two_holders(void **state)
 	retracts(orphans_now(bed, journal), 0);
 	journal_abandon(other);
 	retracts(orphans_now(bed, journal), 1);
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -405,9 +405,9 @@ static void a_timed_lease_ends_by_the_clock(void **state)
 	journal_close(journal); /* its process need not live */
 	journal = journal_of(bed);
 	bed->wall_us += INT64_C(3599) * 1000000;
-	retracts(let_go_now(bed, journal, 0), 0);
+	retracts(let_go_now(bed, journal, NO_LEASE), 0);
 	bed->wall_us += 1000000;
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -420,9 +420,9 @@ static void a_clock_gone_back_ends_it_after_its_duration(void **state)
 	bed->wall_us -= INT64_C(86400) * 1000000;
 	retracts(orphans_now(bed, journal), 0); /* noticed */
 	bed->wall_us += INT64_C(3599) * 1000000;
-	retracts(let_go_now(bed, journal, 0), 0);
+	retracts(let_go_now(bed, journal, NO_LEASE), 0);
 	bed->wall_us += 1000000;
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -433,15 +433,15 @@ static void a_boot_in_1970_removes_nothing(void **state)
 
 	want_now(bed, journal, timed_want("one", 3600), NULL);
 	bed->wall_us = 0;
-	retracts(let_go_now(bed, journal, 0), 0);
+	retracts(let_go_now(bed, journal, NO_LEASE), 0);
 	/* Then the clock is set, and the lease's own times count again. */
 	bed->wall_us = (BED_NOW_S + 1800) * 1000000;
-	retracts(let_go_now(bed, journal, 0), 0);
+	retracts(let_go_now(bed, journal, NO_LEASE), 0);
 	/* Another step back has nothing to do with the first. */
 	bed->wall_us = (BED_NOW_S - 60) * 1000000;
-	retracts(let_go_now(bed, journal, 0), 0);
+	retracts(let_go_now(bed, journal, NO_LEASE), 0);
 	bed->wall_us = (BED_NOW_S + 3600) * 1000000;
-	retracts(let_go_now(bed, journal, 0), 1);
+	retracts(let_go_now(bed, journal, NO_LEASE), 1);
 	journal_close(journal);
 }
 
@@ -482,7 +482,7 @@ static void a_writer_that_hangs_is_an_error(void **state)
 	struct answer answer;
 
 	assert_int_equal(sql_run(other, SQL_BEGIN_WRITE, NULL), ERR_NONE);
-	answer = let_go_now(bed, journal, 0);
+	answer = let_go_now(bed, journal, NO_LEASE);
 	assert_int_equal(answer.err.code, ERR_BUSY);
 	assert_non_null(strstr(answer.err.text, "30 s"));
 	assert_in_range(bed->mono_us - began_us, 30000000, 31000000);
