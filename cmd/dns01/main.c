@@ -115,7 +115,8 @@ const struct verb verbs[] = {
 	  .most = 1,
 	  .summary = "revoke a certificate at its CA, by the account or by its own key",
 	  .help = "dns01 revoke --replace www gets and deploys a new certificate first.\n"
-		  "Without it the lineage stays as it is: issue it again, or delete it.",
+		  "Without it the files stay as they are until the next dns01 renew, which\n"
+		  "replaces what the configuration names.",
 	  .run = verb_revoke },
 	{ .name = "delete",
 	  .arguments = "LINEAGE",

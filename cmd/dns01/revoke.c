@@ -271,6 +271,22 @@ static enum err_code prepare(struct revoke_run *run, struct err *err)
 
 /* ---- revocation --------------------------------------------------------------- */
 
+static void print_next(const struct revoke_run *run)
+{
+	enum key_type unused;
+
+	if (cli_certificate_of(run->cli.conf, run->lineage, &unused)) {
+		printf("  next    the next run of `dns01 renew` replaces it; where that is not "
+		       "wanted,\n          take it out of the configuration, and `dns01 delete "
+		       "%s`\n",
+		       run->lineage);
+	} else {
+		printf("  next    `dns01 renew -c %s/certs/%s/lineage.conf` replaces it,\n"
+		       "          `dns01 delete %s` removes it\n",
+		       run->cli.conf->state, run->lineage, run->lineage);
+	}
+}
+
 static void print_revoked(const struct revoke_run *run)
 {
 	const struct chain_facts *facts = chain_facts(run->chain);
@@ -284,9 +300,7 @@ static void print_revoked(const struct revoke_run *run)
 		if (run->fresh_serial) {
 			printf("  now     %s\n", run->fresh_serial);
 		} else if (run->lineage) {
-			printf("  next    `dns01 issue %s` replaces it, `dns01 delete %s` removes "
-			       "it\n",
-			       run->lineage, run->lineage);
+			print_next(run);
 		}
 		return;
 	}
@@ -304,11 +318,31 @@ static void print_revoked(const struct revoke_run *run)
 	json_free(object);
 }
 
+/* Nobody looks whether a certificate was revoked but those who rely on it: that the next run
+ * replaces it is ours to remember. */
+static void remember_revoked(struct revoke_run *run)
+{
+	struct err err;
+
+	if (run->lineage && !run->fresh_serial &&
+	    renewal_note_revoked(run->cli.renewals, run->cli.conf->state,
+				 &(struct renewal_revoked){
+					 .lineage = run->lineage,
+					 .serial = chain_facts(run->chain)->serial,
+					 .at_s = world_wall_s(run->cli.world),
+				 },
+				 &err) != ERR_NONE) {
+		log_warn("%s: %s; `dns01 renew --force %s` replaces it", err.subject, err.text,
+			 run->lineage);
+	}
+}
+
 static void on_revoked(void *arg, const struct err *err)
 {
 	struct revoke_run *run = arg;
 
 	if (!err) {
+		remember_revoked(run);
 		print_revoked(run);
 	} else if (!run->cert_key && acme_problem_is(err, "unauthorized")) {
 		log_warn("%s: another account may have issued it: name that with --account, or "

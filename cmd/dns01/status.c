@@ -110,6 +110,9 @@ static void judge_plan(const struct status *status, struct status_lineage *linea
 	const struct roster_item *item = lineage->item;
 	char time[32];
 
+	if (item->plan.reason == PLAN_REVOKED) {
+		raise_level(lineage, STATUS_CRITICAL, roster_text(status->roster, item));
+	}
 	if (item->trouble) {
 		raise_level(lineage, STATUS_WARNING, err_format(item->trouble));
 	} else if (item->plan.state == PLAN_PAUSED || item->plan.state == PLAN_BACKS_OFF) {

@@ -32,10 +32,11 @@ static const char *const state_names[] = {
 static_assert(ARRAY_LEN(state_names) == PLAN_STATE_COUNT, "a name for each state");
 
 static const char *const reason_names[] = {
-	[PLAN_MISSING] = "missing", [PLAN_NAMES] = "names",     [PLAN_KEY_TYPE] = "key-type",
-	[PLAN_ACCOUNT] = "account", [PLAN_PROFILE] = "profile", [PLAN_CHAIN] = "chain",
-	[PLAN_EXPIRED] = "expired", [PLAN_WINDOW] = "window",   [PLAN_BEFORE] = "renew-before",
-	[PLAN_LIFE] = "life",       [PLAN_LAST] = "last",       [PLAN_FORCED] = "forced",
+	[PLAN_MISSING] = "missing",     [PLAN_NAMES] = "names",     [PLAN_KEY_TYPE] = "key-type",
+	[PLAN_ACCOUNT] = "account",     [PLAN_PROFILE] = "profile", [PLAN_CHAIN] = "chain",
+	[PLAN_REVOKED] = "revoked",     [PLAN_EXPIRED] = "expired", [PLAN_WINDOW] = "window",
+	[PLAN_BEFORE] = "renew-before", [PLAN_LIFE] = "life",       [PLAN_LAST] = "last",
+	[PLAN_FORCED] = "forced",
 };
 static_assert(ARRAY_LEN(reason_names) == PLAN_REASON_COUNT, "a name for each reason");
 
@@ -174,7 +175,7 @@ static int64_t rank_of(const struct plan_input *input, const struct plan *plan)
 	const struct renewal *row = input->row;
 	int64_t life, left, rank;
 
-	if (plan->reason == PLAN_MISSING) {
+	if (plan->reason == PLAN_MISSING || plan->reason == PLAN_REVOKED) {
 		return MISSING_RANK;
 	}
 	life = life_of(row);
@@ -214,6 +215,9 @@ void plan_make(const struct plan_input *input, struct plan *out)
 
 	if (!row || !row->serial) {
 		plan.reason = PLAN_MISSING;
+	} else if (row->revoked_at > 0) {
+		plan.reason = PLAN_REVOKED;
+		plan.at_s = min_of(row->revoked_at, input->now_s);
 	} else if (changed(input, &plan.reason)) {
 		plan.at_s = input->now_s;
 	} else if (input->now_s >= ends_at(row)) {
@@ -323,6 +327,10 @@ static void add_reason(struct buf *text, const struct plan_input *input, enum pl
 		break;
 	case PLAN_CHAIN:
 		add_change(text, "chain", row->chain, input->chain);
+		break;
+	case PLAN_REVOKED:
+		time_format(time, row->revoked_at);
+		buf_addf(text, "it was revoked at %s", time);
 		break;
 	case PLAN_EXPIRED:
 		time_format(time, row->not_after);

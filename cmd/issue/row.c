@@ -103,6 +103,24 @@ enum err_code row_find(struct renewals *renewals, const char *state, const char 
 	return row_from_disk(state, name, 0, out, err);
 }
 
+enum err_code renewal_note_revoked(struct renewals *renewals, const char *state,
+				   const struct renewal_revoked *revoked, struct err *err)
+{
+	struct renewal *row = NULL;
+	enum err_code code = renewals_begin(renewals, err);
+
+	if (code != ERR_NONE) {
+		return code;
+	}
+	code = row_find(renewals, state, revoked->lineage, &row, err);
+	if (code == ERR_NONE && row->serial && strcmp(row->serial, revoked->serial) == 0) {
+		row->revoked_at = revoked->at_s;
+		code = renewals_put(renewals, row, err);
+	}
+	renewal_free(row);
+	return renewals_end(renewals, code, err);
+}
+
 char *wish_of(const struct conf_account *account, const struct conf_certificate *certificate)
 {
 	return certificate->profile ? xstrdup(certificate->profile)

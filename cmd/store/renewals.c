@@ -51,6 +51,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE event ("
 	" key TEXT PRIMARY KEY,"
 	" told_at INTEGER NOT NULL) WITHOUT ROWID;",
+	"ALTER TABLE renewal ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;",
 };
 static_assert(ARRAY_LEN(migrations) == RENEWALS_VERSION, "one migration for each version");
 
@@ -70,6 +71,7 @@ static_assert(ARRAY_LEN(migrations) == RENEWALS_VERSION, "one migration for each
 	X(TEXT, wish)           \
 	X(TEXT, chain)          \
 	X(NUMBER, issued_at)    \
+	X(NUMBER, revoked_at)   \
 	X(NUMBER, window_start) \
 	X(NUMBER, window_end)   \
 	X(NUMBER, draw_at)      \

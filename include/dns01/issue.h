@@ -120,6 +120,7 @@ enum plan_reason {
 	PLAN_ACCOUNT,
 	PLAN_PROFILE,
 	PLAN_CHAIN,
+	PLAN_REVOKED, /* by a person, who did not replace it */
 	PLAN_EXPIRED,
 	PLAN_WINDOW, /* RFC 9773 */
 	PLAN_BEFORE, /* renew_before */
@@ -163,6 +164,16 @@ void renewal_take_window(struct renewal *row, const struct acme_renewal_info *in
 			 uint64_t draw);
 void renewal_take_silence(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw);
 void renewal_take_failure(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw);
+
+/* A certificate of this lineage was revoked. Where it is still the one there, the next run
+ * replaces it. */
+struct renewal_revoked {
+	const char *lineage, *serial;
+	int64_t at_s;
+};
+enum err_code renewal_note_revoked(struct renewals *renewals, const char *state,
+				   const struct renewal_revoked *revoked,
+				   struct err *err) MUST_CHECK;
 
 /*
  * record->next was there, and acme_account_key_start(acme, record->next, ...) gave answer (NULL:

@@ -404,7 +404,7 @@ enum err_code lineage_names(const char *state, struct strlist *out, struct err *
  */
 struct renewals;
 
-#define RENEWALS_VERSION 1
+#define RENEWALS_VERSION 2
 
 struct renewal {
 	char *lineage;
@@ -423,6 +423,7 @@ struct renewal {
 	char *wish;      /* the profiles of the configuration then, blanks between; "": none */
 	char *chain;     /* the root that the configuration named then; "": none */
 	int64_t issued_at;
+	int64_t revoked_at; /* by `dns01 revoke`; 0: it was not */
 	/* when it is due: by ARI, and by its lifetime where there is no such answer */
 	int64_t window_start, window_end; /* 0: no answer */
 	int64_t draw_at;                  /* one uniform draw, kept as long as the window stays */

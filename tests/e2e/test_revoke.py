@@ -57,6 +57,37 @@ def test_a_lineage_is_revoked_by_the_account(bed):
     assert _serial_of(f"{_current(bed)}/cert.pem") == serial
 
 
+def test_what_was_revoked_is_critical_and_replaced_by_the_next_run(bed):
+    """Pebble's window for it moves, but no CA needs to say it."""
+    site, pebble, conf, serial = _issued(bed)
+    bed.dns01("renew", "-c", conf).assert_ok()
+    result = bed.dns01("revoke", "-c", conf, "test").assert_ok()
+    assert "next run of `dns01 renew` replaces it" in result.out
+    result = bed.dns01("status", "-c", conf)
+    assert result.code == 2, result
+    assert "CRITICAL: test: it was revoked at" in result.out
+    since = pebble.mark()
+    result = json.loads(bed.dns01("renew", "-c", conf, "--json"
+                                  ).assert_ok().out)
+    assert "it was revoked at" in result["certificates"][0]["why"]
+    assert pebble.count("/renewalInfo/", "GET", since=since) == 0
+    assert bed.assert_issued(pebble, NAMES).serial != serial
+    bed.dns01("status", "-c", conf).assert_ok()
+    assert bed.dns01("renew", "-c", conf).assert_ok().out == ""
+    site.assert_clean()
+
+
+def test_a_file_revoked_is_no_news_of_a_lineage_renewed_meanwhile(bed):
+    _, pebble, conf, serial = _issued(bed)
+    with open(f"{_current(bed)}/cert.pem", encoding="ascii") as file:
+        old = bed.write("old.pem", file.read())
+    bed.dns01("issue", "-c", conf).assert_ok()
+    bed.dns01("revoke", "-c", conf, "--cert", old).assert_ok()
+    assert _status(pebble, serial)[0] == "Revoked"
+    bed.dns01("status", "-c", conf).assert_ok()
+    assert bed.dns01("renew", "-c", conf).assert_ok().out == ""
+
+
 def test_what_was_issued_by_flags_is_revoked_without_more(bed):
     site, pebble = bed.site(secondaries=()), bed.pebble()
     bed.issue(pebble, site, *NAMES).assert_ok()

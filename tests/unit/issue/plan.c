@@ -384,6 +384,28 @@ static void what_the_configuration_changed_is_due(void **state)
 	assert_plan(&input, PLAN_WAITS, PLAN_LIFE, T0 + 60 * DAY);
 }
 
+static void what_was_revoked_is_due_at_once(void **state)
+{
+	struct renewal row = good_row();
+	struct plan_input input = input_of(&row, T0 + DAY);
+	struct plan plan;
+
+	(void)state;
+	row.revoked_at = T0 + DAY - HOUR;
+	input.names = "www.example.org"; /* whatever else changed */
+	assert_plan(&input, PLAN_DUE, PLAN_REVOKED, T0 + DAY - HOUR);
+	assert_text(&input, "it was revoked at 2026-11-25T01:00:00Z");
+	plan_make(&input, &plan);
+	assert_int_equal(plan.rank, 0);
+	assert_false(plan_asks(&input, &plan));
+	row.revoked_at = T0 + 2 * DAY; /* the clock went back */
+	assert_plan(&input, PLAN_DUE, PLAN_REVOKED, T0 + DAY);
+	row.failures = 1;
+	row.failed_at = T0 + DAY;
+	row.retry_at = T0 + DAY + 60;
+	assert_plan(&input, PLAN_BACKS_OFF, PLAN_REVOKED, T0 + DAY + 60);
+}
+
 static void force_is_heard_but_keeps_a_better_reason(void **state)
 {
 	struct renewal row = good_row();
@@ -566,6 +588,7 @@ int main(void)
 		cmocka_unit_test(retry_after_of_the_window_is_clamped),
 		cmocka_unit_test(silence_passes_or_lasts),
 		cmocka_unit_test(what_the_configuration_changed_is_due),
+		cmocka_unit_test(what_was_revoked_is_due_at_once),
 		cmocka_unit_test(force_is_heard_but_keeps_a_better_reason),
 		cmocka_unit_test(a_failure_holds_it_back_but_not_a_clock_that_went_back),
 		cmocka_unit_test(a_pause_lasts_until_it_is_forced),

@@ -40,6 +40,7 @@ static struct renewal full_row(const char *lineage)
 		.wish = text("tlsserver classic"),
 		.chain = text(""),
 		.issued_at = 1001,
+		.revoked_at = 1500,
 		.window_start = 1600,
 		.window_end = 1700,
 		.draw_at = 1650,
@@ -90,6 +91,7 @@ static void assert_same(const struct renewal *a, const struct renewal *b)
 	assert_string_equal(a->wish, b->wish);
 	assert_string_equal(a->chain, b->chain);
 	assert_int_equal(a->issued_at, b->issued_at);
+	assert_int_equal(a->revoked_at, b->revoked_at);
 	assert_int_equal(a->window_start, b->window_start);
 	assert_int_equal(a->window_end, b->window_end);
 	assert_int_equal(a->draw_at, b->draw_at);
@@ -295,9 +297,35 @@ static void a_newer_file_is_refused_and_left_alone(void **state)
 	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(renewals_open(bed->state, &renewals, &err), ERR_IO);
 	assert_non_null(strstr(err.text, "newer dns01 (version 9 of the renewals"));
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	renewals_close(open_renewals(bed));
+	free(path);
+}
+
+/* As version 1 wrote it. */
+static void an_earlier_file_is_taken_up(void **state)
+{
+	static const char before[] = "ALTER TABLE renewal DROP COLUMN revoked_at;"
+				     "PRAGMA user_version = 1";
+	struct bed *bed = *state;
+	char *path = path_join(bed->state, "renewals.db");
+	struct renewals *renewals = open_renewals(bed);
+	struct renewal row = full_row("edge"), *back;
+	sqlite3 *db = NULL;
+
+	assert_int_equal(put(renewals, &row), ERR_NONE);
+	renewals_close(renewals);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, before, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	renewals = open_renewals(bed);
+	back = get(renewals, "edge");
+	assert_int_equal(back->revoked_at, 0);
+	row.revoked_at = 0;
+	assert_same(back, &row);
+	renewal_free(back);
+	renewals_close(renewals);
 	free(path);
 }
 
@@ -345,6 +373,7 @@ int main(void)
 		IN_BED(deployments_follow_their_lineage),
 		IN_BED(people_are_told_once_and_reminded),
 		IN_BED(a_newer_file_is_refused_and_left_alone),
+		IN_BED(an_earlier_file_is_taken_up),
 		IN_BED(forty_thousand_rows_are_listed),
 	};
 
