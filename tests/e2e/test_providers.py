@@ -372,3 +372,41 @@ def test_more_values_than_a_set_may_have_are_refused_by_name_and_nothing_is_lost
     host.shows(FOREIGN)
     host.publish(*values[:19]).assert_ok()
     host.shows(FOREIGN, *values[:19])
+
+
+# lego, which knows the real services, and whose URL it may be told: so what dns01 is tried with is
+# not only what dns01 thinks.
+LEGO = {
+    "pdns": (PowerDnsApi, lambda p: {"PDNS_API_URL": p.url, "PDNS_API_KEY": p.key}),
+    "ovh": (Ovh, lambda p: {
+        "OVH_ENDPOINT": f"{p.url}/1.0", "OVH_APPLICATION_KEY": p.key,
+        "OVH_APPLICATION_SECRET": p.secret, "OVH_CONSUMER_KEY": p.consumer}),
+    "route53": (Route53, lambda p: {
+        "AWS_ACCESS_KEY_ID": p.key_id, "AWS_SECRET_ACCESS_KEY": p.secret_key,
+        "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": p.url}),
+}
+
+
+def serves_lego(bed, provider):
+    kind, env = LEGO[provider]
+    peer = kind(bed).delegate()
+    pebble = bed.pebble()
+    bed.start(
+        [bed.tool("lego"), "--server", pebble.directory, "--accept-tos", "--email",
+         "admin@example.com", "--path", bed.new_folder("lego"), "--dns", provider,
+         "--dns.resolvers", f"{bed.resolver().address}:53", "--domains", DOMAIN, "run"],
+        env={"LEGO_CA_CERTIFICATES": pebble.ca_root, "SSL_CERT_FILE": peer.ca_root,
+             **env(peer)}).wait(120).assert_ok()
+    assert peer.records.list == []
+
+
+def test_the_stand_in_for_powerdns_serves_lego(bed):
+    serves_lego(bed, "pdns")
+
+
+def test_the_stand_in_for_ovh_serves_lego(bed):
+    serves_lego(bed, "ovh")
+
+
+def test_the_stand_in_for_route53_serves_lego(bed):
+    serves_lego(bed, "route53")

@@ -95,7 +95,7 @@ class Cloudflare(Api):
 
     def _list_records(self, request, zone):
         assert request.query.get("type") == "TXT"
-        name = request.query.get("name.exact")
+        name = request.query.get("name.exact", request.query.get("name"))
         return self._pages(request, [
             self._shown(r) for r in self.records.list
             if self.records.zone_of(r.owner) == zone and name in (None, r.owner)])
@@ -117,5 +117,6 @@ class Cloudflare(Api):
         for record in self.records.list:
             if record.id == record_id:
                 self.records.remove(record)
-                return Reply(200, {"result": {"id": record_id}})
+                return Reply(200, {"success": True, "errors": [], "messages": [],
+                                   "result": {"id": record_id}})
         raise self._refuse(404, 81044, "Record does not exist.")

@@ -38,10 +38,12 @@ class Hetzner(Api):
             raise self._refuse(401, "unauthorized", "unable to authenticate")
         words = request.path.split("/")[2:]
         if words == ["zones"]:
-            return self._zones(int(request.query.get("page", 1)))
+            return self._zones(int(request.query.get("page", 1)), request.query.get("name"))
         if words[0] == "actions":
             return Reply(200, {"action": self._look(int(words[1]))})
         zone = self._zone(words[1])
+        if len(words) == 2:
+            return Reply(200, {"zone": self._shown(zone)})
         owner = zone if words[3] == "@" else f"{words[3]}.{zone}"
         self.check_zone(owner, zone)
         assert words[2] == "rrsets" and words[4] == "TXT", request.path
@@ -49,16 +51,19 @@ class Hetzner(Api):
             return self._read(owner, words[3])
         return self._change(owner, words[6], request.json)
 
-    def _zones(self, number):
+    def _zones(self, number, name):
         if not self.may_list:
             raise self._refuse(403, "forbidden", "insufficient permissions")
-        ids = range(1, len(self.records.zones) + 1)
-        last = -(-len(ids) // self.page)
+        names = [z for z in self.records.zones if name in (None, z)]
+        last = -(-len(names) // self.page)
         return Reply(200, {
-            "zones": [{"id": i, "name": self.records.zones[i - 1], "mode": "primary"}
-                      for i in ids][(number - 1) * self.page:number * self.page],
+            "zones": [self._shown(z)
+                      for z in names[(number - 1) * self.page:number * self.page]],
             "meta": {"pagination": {"page": number, "per_page": self.page, "last_page": last,
                                     "next_page": number + 1 if number < last else None}}})
+
+    def _shown(self, zone):
+        return {"id": self.records.zones.index(zone) + 1, "name": zone, "mode": "primary"}
 
     def _zone(self, text):
         if text in self.records.zones:

@@ -30,6 +30,8 @@ class PowerDnsApi(Api):
         if request.headers.get("x-api-key") != self.key:
             raise Refused(401, b"Unauthorized", type="text/plain")
         words = request.path.split("/")[1:]
+        if words == ["api"]:
+            return Reply(200, [{"version": 1, "url": "/api/v1"}])
         if words[:5] != ["api", "v1", "servers", "localhost", "zones"]:
             raise Refused(404, {"error": "Not Found"})
         if len(words) == 5:
@@ -43,18 +45,22 @@ class PowerDnsApi(Api):
             self.notified += 1
             return Reply(200, {"result": "Notification queued"})
         if request.method == "GET":
-            shown = {"name": zone + ".", "kind": "Master", "soa_edit_api": self.soa_edit_api}
+            shown = {"id": zone + ".", "name": zone + ".", "kind": "Master",
+                     "url": f"/api/v1/servers/localhost/zones/{zone}.",
+                     "soa_edit_api": self.soa_edit_api}
             if request.query.get("rrsets") != "false":
-                shown["rrsets"] = self._rrsets(request)
+                shown["rrsets"] = self._rrsets(zone, request.query.get("rrset_name"))
             return Reply(200, shown)
         return self._patch(request.json["rrsets"], zone)
 
-    def _rrsets(self, request):
-        owner = request.query["rrset_name"].rstrip(".")
-        there = self.records.at(owner)
-        return [{"name": owner + ".", "type": "TXT", "ttl": there[0].ttl, "comments": [],
-                 "records": [{"content": quoted(r.text), "disabled": False}
-                             for r in there]}] if there else []
+    def _rrsets(self, zone, name):
+        """Of one name, or all."""
+        owners = [name.rstrip(".")] if name else sorted({r.owner for r in self.records.list})
+        return [{"name": owner + ".", "type": "TXT", "ttl": self.records.at(owner)[0].ttl,
+                 "comments": [], "records": [{"content": quoted(r.text), "disabled": False}
+                                             for r in self.records.at(owner)]}
+                for owner in owners
+                if self.records.at(owner) and self.records.zone_of(owner) == zone]
 
     def _check(self, rrset):
         known = ("REPLACE", "DELETE") + (("EXTEND", "PRUNE") if self.extends else ())
@@ -64,7 +70,7 @@ class PowerDnsApi(Api):
             raise Refused(422, {"error": "Name is not canonical"})
         if rrset["changetype"] in ("EXTEND", "PRUNE") and len(rrset["records"]) != 1:
             raise Refused(422, {"error": "EXTEND and PRUNE take one record"})
-        for record in rrset["records"]:
+        for record in [] if rrset["changetype"] == "DELETE" else rrset["records"]:
             if not record["content"].startswith('"'):
                 raise Refused(422, {"error": "Data field in DNS should start with quote"})
 
@@ -83,7 +89,11 @@ class PowerDnsApi(Api):
 
     def _apply(self, rrset):
         """All records of a set have one TTL, and a single one is no exception."""
-        owner, ttl = rrset["name"].rstrip("."), rrset["ttl"]
+        owner = rrset["name"].rstrip(".")
+        if rrset["changetype"] == "DELETE":
+            self.records.replace(owner, [])
+            return
+        ttl = rrset["ttl"]
         texts = [unquoted(r["content"]) for r in rrset["records"]]
         there = self.records.at(owner)
         known = self.records.texts(owner)
