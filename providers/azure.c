@@ -66,28 +66,25 @@ static const struct rest_secret secrets[] = {
 	{ .name = "client_secret", .environment = secret_variables },
 };
 
-/* A setting, else the variable that Azure's own tools read; NULL: neither. */
-static const char *setting_of(const struct rest *rest, const char *name, const char *variable)
-{
-	const char *const variables[] = { variable, NULL };
-	const char *given = rest_setting(rest, name);
-
-	return given ? given : rest_environment(variables);
-}
-
 static const char *client_id(const struct rest *rest)
 {
-	return setting_of(rest, "client_id", "AZURE_CLIENT_ID");
+	static const char *const variables[] = { "AZURE_CLIENT_ID", NULL };
+
+	return rest_setting_or(rest, "client_id", variables);
 }
 
 static const char *tenant_id(const struct rest *rest)
 {
-	return setting_of(rest, "tenant_id", "AZURE_TENANT_ID");
+	static const char *const variables[] = { "AZURE_TENANT_ID", NULL };
+
+	return rest_setting_or(rest, "tenant_id", variables);
 }
 
 static const char *subscription_id(const struct rest *rest)
 {
-	return setting_of(rest, "subscription_id", "AZURE_SUBSCRIPTION_ID");
+	static const char *const variables[] = { "AZURE_SUBSCRIPTION_ID", NULL };
+
+	return rest_setting_or(rest, "subscription_id", variables);
 }
 
 static enum err_code open_api(struct rest *rest, struct err *err)
@@ -111,23 +108,22 @@ static enum err_code open_api(struct rest *rest, struct err *err)
 static enum rest_next ask_principal(struct rest_walk *walk)
 {
 	const struct rest *rest = walk->rest;
-	const char *const pairs[][2] = {
-		{ "grant_type", "client_credentials" },
-		{ "client_id", client_id(rest) },
-		{ "client_secret", rest_secret(rest, "client_secret") },
-		{ "scope", "https://management.azure.com/.default" },
-		{ NULL, NULL },
-	};
 	char *tenant = rest_percent(tenant_id(rest));
 	char *url =
 		xasprintf("%s/%s/oauth2/v2.0/token", rest_setting(rest, "login_endpoint"), tenant);
+	enum rest_next next =
+		rest_ask_token(walk, url,
+			       (const char *const[][2]){
+				       { "grant_type", "client_credentials" },
+				       { "client_id", client_id(rest) },
+				       { "client_secret", rest_secret(rest, "client_secret") },
+				       { "scope", "https://management.azure.com/.default" },
+				       { NULL, NULL },
+			       });
 
-	rest_ask_at(walk, "POST", url);
-	rest_body(walk, "application/x-www-form-urlencoded", rest_form(pairs));
-	rest_repeatable(walk);
 	free(url);
 	free(tenant);
-	return REST_SEND;
+	return next;
 }
 
 static enum rest_next ask_machine(struct rest_walk *walk)
@@ -148,24 +144,11 @@ static enum rest_next ask_machine(struct rest_walk *walk)
 
 static enum rest_next get_token(struct rest_walk *walk, const struct rest_answer *answer)
 {
-	const char *token, *lives;
-	uint64_t lives_s = 0;
-
-	if (!answer) {
-		return rest_setting_true(walk->rest, "managed_identity") ? ask_machine(walk)
-									 : ask_principal(walk);
+	if (answer) {
+		return rest_take_token(walk, answer);
 	}
-	token = json_str(answer->json, "access_token");
-	if (!token) {
-		return rest_lacks(walk, "the token");
-	}
-	/* a number here, a string there */
-	lives = json_str(answer->json, "expires_in");
-	if (!lives || !text_parse_u64(lives, INT32_MAX, &lives_s)) {
-		lives_s = (uint64_t)json_int(answer->json, "expires_in", 0);
-	}
-	rest_token(walk, token, (int64_t)lives_s);
-	return REST_DONE;
+	return rest_setting_true(walk->rest, "managed_identity") ? ask_machine(walk)
+								 : ask_principal(walk);
 }
 
 /* ---- zones ----------------------------------------------------------------------------------- */

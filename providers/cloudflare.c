@@ -43,9 +43,8 @@ static const struct rest_secret secrets[] = {
 static const char *email_of(const struct rest *rest)
 {
 	static const char *const variables[] = { "CLOUDFLARE_EMAIL", "CF_API_EMAIL", NULL };
-	const char *email = rest_setting(rest, "email");
 
-	return email ? email : rest_environment(variables);
+	return rest_setting_or(rest, "email", variables);
 }
 
 static enum err_code open_api(struct rest *rest, struct err *err)

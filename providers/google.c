@@ -5,12 +5,9 @@
  */
 #include "dns01/provider.h"
 
-#include "dns01/crypto.h"
 #include "dns01/rest.h"
 
 #define SCOPE "https://www.googleapis.com/auth/ndev.clouddns.readwrite"
-#define GRANT "urn:ietf:params:oauth:grant-type:jwt-bearer"
-#define ASSERTION_S 3600
 
 static const struct setting rows[] = {
 	REST_ROWS_SECRET("key", "a service account's key (JSON, as Google gives it)"),
@@ -48,14 +45,11 @@ static const struct setting rows[] = {
 };
 
 static const struct rest_secret secrets[] = {
-	{ .name = "key" },
+	{ .name = "key", .path_variable = "GOOGLE_APPLICATION_CREDENTIALS" },
 };
 
 struct google {
-	bool machine;
 	char *project;
-	struct key *key;
-	char *email, *key_id;
 };
 
 static void close_api(struct rest *rest)
@@ -63,86 +57,29 @@ static void close_api(struct rest *rest)
 	struct google *self = rest_self(rest);
 
 	free(self->project);
-	free(self->email);
-	free(self->key_id);
-	key_free(self->key);
 }
 
-/* ---- the service account's key --------------------------------------------------------------- */
-
-static enum err_code take_account(struct google *self, const struct json *account, struct err *err)
-{
-	const char *pem = json_str(account, "private_key");
-
-	if (!pem || !json_str(account, "client_email")) {
-		return err_set(
-			err, ERR_CONFIG, "google",
-			"the key is not a service account's: it lacks private_key or "
-			"client_email; make one in JSON by `gcloud iam service-accounts keys "
-			"create`");
-	}
-	self->email = xstrdup(json_str(account, "client_email"));
-	self->key_id = xstrdup(json_str(account, "private_key_id"));
-	if (!self->project) {
-		self->project = xstrdup(json_str(account, "project_id"));
-	}
-	return key_parse_pem(pem, strlen(pem), "the service account for google", &self->key, err);
-}
-
-static enum err_code take_key(struct google *self, const char *text, struct err *err)
-{
-	struct json *account = NULL;
-	enum err_code code = ERR_NONE;
-
-	if (json_parse(text, strlen(text), &account, NULL) != ERR_NONE) {
-		return err_set(err, ERR_CONFIG, "google",
-			       "the service account's key is no JSON; give the file as Google "
-			       "made it");
-	}
-	if (!self->key) {
-		code = take_account(self, account, err);
-	}
-	json_free(account);
-	return code;
-}
-
-/* Google's own tools have the path of the key's file in a variable. */
-static enum err_code take_customary(struct rest *rest, struct err *err)
-{
-	static const char *const variables[] = { "GOOGLE_APPLICATION_CREDENTIALS", NULL };
-	const char *path = rest_environment(variables);
-	struct buf text;
-	enum err_code code;
-
-	if (!path) {
-		return err_set(err, ERR_CONFIG, "google",
-			       "there is no credential: set key_file (or key_command, or the "
-			       "environment variable %s); or machine = true on a machine of Google",
-			       variables[0]);
-	}
-	code = file_read_secret(path, REST_SECRET_MAX, &text, err);
-	if (code == ERR_NONE) {
-		rest_hide(rest, buf_str(&text));
-		code = take_key(rest_self(rest), buf_str(&text), err);
-	}
-	buf_wipe(&text);
-	return code;
-}
-
+/* The project, and that the key is one; a key that a program prints is not known yet. */
 static enum err_code open_api(struct rest *rest, struct err *err)
 {
 	static const char *const variables[] = { "GCE_PROJECT", "GOOGLE_CLOUD_PROJECT", NULL };
 	struct google *self = rest_self(rest);
-	const char *project = rest_setting(rest, "project");
+	struct google_account *account = NULL;
+	const char *project = rest_setting_or(rest, "project", variables);
+	bool machine = rest_setting_true(rest, "machine");
 	enum err_code code = ERR_NONE;
 
-	self->machine = rest_setting_true(rest, "machine");
-	self->project = xstrdup(project ? project : rest_environment(variables));
-	if (!self->machine && rest_secret(rest, "key")) {
-		code = take_key(self, rest_secret(rest, "key"), err);
-	} else if (!self->machine && !rest_has_secret(rest, "key")) {
-		code = take_customary(rest, err);
+	if (!machine && !rest_has_secret(rest, "key")) {
+		return err_set(err, ERR_CONFIG, "google",
+			       "there is no credential: set key_file (or key_command, or the "
+			       "environment variable %s); or machine = true on a machine of Google",
+			       secrets[0].path_variable);
 	}
+	if (!machine && rest_secret(rest, "key")) {
+		code = google_account_parse(rest_secret(rest, "key"), &account, err);
+	}
+	self->project = xstrdup(project ? project : google_account_project(account));
+	google_account_free(account);
 	if (code == ERR_NONE && !self->project) {
 		code = err_set(err, ERR_CONFIG, "google",
 			       "project is not set, and there is no key that says it");
@@ -152,51 +89,18 @@ static enum err_code open_api(struct rest *rest, struct err *err)
 
 /* ---- tokens -------------------------------------------------------------------------------- */
 
-/* RFC 7523: who asks, for what, of whom, from when until when. */
-static char *assertion(const struct rest_walk *walk)
-{
-	const struct google *self = rest_self(walk->rest);
-	int64_t now_s = world_wall_s(rest_world(walk->rest));
-	struct json *header = json_object(), *claims = json_object();
-	char *header_text, *claims_text, *jwt;
-
-	json_set_str(header, "alg", key_jws_alg(self->key));
-	json_set_str(header, "typ", "JWT");
-	json_set_str(header, "kid", self->key_id);
-	json_set_str(claims, "iss", self->email);
-	json_set_str(claims, "scope", SCOPE);
-	json_set_str(claims, "aud", rest_setting(walk->rest, "token_endpoint"));
-	json_set_int(claims, "iat", now_s);
-	json_set_int(claims, "exp", now_s + ASSERTION_S);
-	header_text = json_dump(header);
-	claims_text = json_dump(claims);
-	jwt = jwt_sign(self->key, header_text, claims_text);
-	free(header_text);
-	free(claims_text);
-	json_free(header);
-	json_free(claims);
-	return jwt;
-}
-
 static enum rest_next ask_account(struct rest_walk *walk)
 {
-	struct google *self = rest_self(walk->rest);
+	struct google_account *account;
+	enum rest_next next;
 	struct err err;
-	char *jwt;
 
-	/* of key_command */
-	if (!self->key && take_key(self, rest_secret(walk->rest, "key"), &err) != ERR_NONE) {
+	if (google_account_parse(rest_secret(walk->rest, "key"), &account, &err) != ERR_NONE) {
 		return rest_fail(walk, ERR_CONFIG, "%s", err.text);
 	}
-	jwt = assertion(walk);
-	rest_hide(walk->rest, jwt);
-	rest_ask_at(walk, "POST", rest_setting(walk->rest, "token_endpoint"));
-	rest_body(walk, "application/x-www-form-urlencoded",
-		  rest_form((const char *const[][2]){
-			  { "grant_type", GRANT }, { "assertion", jwt }, { NULL, NULL } }));
-	rest_repeatable(walk);
-	wipe_str(jwt);
-	return REST_SEND;
+	next = google_account_ask(account, walk, rest_setting(walk->rest, "token_endpoint"), SCOPE);
+	google_account_free(account);
+	return next;
 }
 
 static enum rest_next ask_machine(struct rest_walk *walk)
@@ -215,18 +119,10 @@ static enum rest_next ask_machine(struct rest_walk *walk)
 
 static enum rest_next get_token(struct rest_walk *walk, const struct rest_answer *answer)
 {
-	const struct google *self = rest_self(walk->rest);
-	const char *token;
-
-	if (!answer) {
-		return self->machine ? ask_machine(walk) : ask_account(walk);
+	if (answer) {
+		return rest_take_token(walk, answer);
 	}
-	token = json_str(answer->json, "access_token");
-	if (!token) {
-		return rest_lacks(walk, "the token");
-	}
-	rest_token(walk, token, json_int(answer->json, "expires_in", 0));
-	return REST_DONE;
+	return rest_setting_true(walk->rest, "machine") ? ask_machine(walk) : ask_account(walk);
 }
 
 /* ---- zones and sets ------------------------------------------------------------------------ */

@@ -56,9 +56,7 @@ struct ovh {
 
 static const char *client_id(const struct rest *rest)
 {
-	const char *id = rest_setting(rest, "client_id");
-
-	return id ? id : rest_environment(id_variables);
+	return rest_setting_or(rest, "client_id", id_variables);
 }
 
 static bool has_keys(const struct rest *rest)
@@ -137,31 +135,22 @@ static enum rest_next ask_time(struct rest_walk *walk, const struct rest_answer 
 
 static enum rest_next get_token(struct rest_walk *walk, const struct rest_answer *answer)
 {
-	const char *token;
+	const struct rest *rest = walk->rest;
 
-	if (has_keys(walk->rest)) {
+	if (has_keys(rest)) {
 		return ask_time(walk, answer);
 	}
-	if (!answer) {
-		const char *const pairs[][2] = {
-			{ "grant_type", "client_credentials" },
-			{ "client_id", client_id(walk->rest) },
-			{ "client_secret", rest_secret(walk->rest, "client_secret") },
-			{ "scope", "all" },
-			{ NULL, NULL },
-		};
-
-		rest_ask_at(walk, "POST", rest_setting(walk->rest, "token_endpoint"));
-		rest_body(walk, "application/x-www-form-urlencoded", rest_form(pairs));
-		rest_repeatable(walk);
-		return REST_SEND;
+	if (answer) {
+		return rest_take_token(walk, answer);
 	}
-	token = json_str(answer->json, "access_token");
-	if (!token) {
-		return rest_lacks(walk, "the token");
-	}
-	rest_token(walk, token, json_int(answer->json, "expires_in", 0));
-	return REST_DONE;
+	return rest_ask_token(walk, rest_setting(rest, "token_endpoint"),
+			      (const char *const[][2]){
+				      { "grant_type", "client_credentials" },
+				      { "client_id", client_id(rest) },
+				      { "client_secret", rest_secret(rest, "client_secret") },
+				      { "scope", "all" },
+				      { NULL, NULL },
+			      });
 }
 
 /* ---- zones and records ----------------------------------------------------------------------- */

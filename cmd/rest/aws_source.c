@@ -41,9 +41,9 @@ const struct aws_keys *aws_source_keys(const struct aws_source *source)
 
 static const char *variable(const char *name)
 {
-	const char *const names[] = { name, NULL };
+	const char *text = getenv(name);
 
-	return rest_environment(names);
+	return text && text[0] ? text : NULL;
 }
 
 /* ---- the credentials file ------------------------------------------------------------------ */
@@ -135,9 +135,9 @@ static enum err_code open_file(struct rest *rest, struct aws_source *source, con
 
 static const char *access_key_id(const struct rest *rest)
 {
-	const char *id = rest_setting(rest, "access_key_id");
+	static const char *const variables[] = { "AWS_ACCESS_KEY_ID", NULL };
 
-	return id ? id : variable("AWS_ACCESS_KEY_ID");
+	return rest_setting_or(rest, "access_key_id", variables);
 }
 
 static bool in_container(void)

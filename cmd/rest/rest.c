@@ -1,6 +1,8 @@
 /* rest: the instance of a provider: its settings and what they lead to. */
 #include "internal.h"
 
+#include <stdlib.h>
+
 /* Credentials come first and stay; of a daemon's tokens the oldest are long expired. */
 #define HIDDEN_MAX 128
 #define HIDDEN_KEPT 32
@@ -10,6 +12,17 @@ const char *rest_setting(const struct rest *rest, const char *name)
 	const struct provider *provider = rest->api->provider;
 
 	return settings_get(&rest->given, provider->settings, provider->setting_count, name);
+}
+
+const char *rest_setting_or(const struct rest *rest, const char *name, const char *const *variables)
+{
+	const char *text = rest_setting(rest, name);
+
+	for (; !text && *variables; variables++) {
+		text = getenv(*variables);
+		text = text && text[0] ? text : NULL;
+	}
+	return text;
 }
 
 bool rest_setting_true(const struct rest *rest, const char *name)

@@ -76,6 +76,7 @@ static enum err_code open_one(struct rest *rest, size_t index, struct err *err)
 	struct secret *secret = &rest->secrets[index];
 	char *name = xasprintf("%s_file", row->name);
 	const char *file = rest_setting(rest, name), *command, *variable;
+	const char *path = row->path_variable ? getenv(row->path_variable) : NULL;
 	enum err_code code = ERR_NONE;
 
 	free(name);
@@ -85,9 +86,9 @@ static enum err_code open_one(struct rest *rest, size_t index, struct err *err)
 	if (file && command) {
 		code = err_set(err, ERR_CONFIG, rest->api->provider->name,
 			       "both %s_file and %s are set; keep one", row->name, name);
-	} else if (file) {
-		secret->file = xstrdup(file);
-		code = from_file(rest, secret, file, err);
+	} else if (file || (!command && path && path[0])) {
+		secret->file = xstrdup(file ? file : path);
+		code = from_file(rest, secret, secret->file, err);
 	} else if (command && command[0] != '/') {
 		code = err_set(err, ERR_CONFIG, rest->api->provider->name,
 			       "%s does not begin with the whole path of a program", name);
@@ -243,16 +244,4 @@ bool rest_has_secret(const struct rest *rest, const char *name)
 	const struct secret *secret = find(rest, name);
 
 	return secret->text || secret->command;
-}
-
-const char *rest_environment(const char *const *names)
-{
-	for (; *names; names++) {
-		const char *text = getenv(*names);
-
-		if (text && text[0]) {
-			return text;
-		}
-	}
-	return NULL;
 }

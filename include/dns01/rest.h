@@ -179,6 +179,7 @@ void rest_request_header(struct rest_request *request, const char *name, const c
 struct rest_secret {
 	const char *name;
 	const char *const *environment; /* customary variables, ended by NULL; or NULL */
+	const char *path_variable;      /* one that has the path of its file; or NULL */
 	bool required;
 };
 
@@ -238,14 +239,32 @@ void rest_close(void *instance);
 
 void *rest_self(const struct rest *rest);
 const char *rest_setting(const struct rest *rest, const char *name); /* NULL: not given */
+/* A setting, else the first of these variables that is not empty, ended by NULL; NULL: none. */
+const char *rest_setting_or(const struct rest *rest, const char *name,
+			    const char *const *variables);
 bool rest_setting_true(const struct rest *rest, const char *name);
 /* NULL: it is not given. What it says never stands in an error or a log. */
 const char *rest_secret(const struct rest *rest, const char *name);
 bool rest_has_secret(const struct rest *rest, const char *name); /* or will have it */
 void rest_hide(struct rest *rest, const char *text);             /* this neither */
-/* The first of these variables that is not empty, ended by NULL; NULL: none. */
-const char *rest_environment(const char *const *names);
 struct world *rest_world(const struct rest *rest);
+
+/* ---- OAuth 2.0, for `token` ----------------------------------------------------------------- */
+
+/* Asks for a token there, with a form of pairs that end with NULL; and takes what is answered. */
+enum rest_next rest_ask_token(struct rest_walk *walk, const char *url,
+			      const char *const pairs[][2]);
+enum rest_next rest_take_token(struct rest_walk *walk, const struct rest_answer *answer);
+
+/* A service account's key, as Google gives it; project NULL: it does not say. */
+struct google_account;
+enum err_code google_account_parse(const char *text, struct google_account **out,
+				   struct err *err) MUST_CHECK;
+void google_account_free(struct google_account *account); /* NULL is fine */
+const char *google_account_project(const struct google_account *account);
+/* Asks for a token by what it signs (RFC 7523). */
+enum rest_next google_account_ask(const struct google_account *account, struct rest_walk *walk,
+				  const char *url, const char *scope);
 
 /* ---- AWS ------------------------------------------------------------------------------------ */
 

@@ -6,7 +6,9 @@ import os
 import signal
 import time
 
+from peer.azure import Azure
 from peer.cloudflare import Cloudflare
+from peer.google import Google
 from peer.powerdns import PowerDnsApi
 from peer.api import Refused, secret
 from peer.desec import Desec
@@ -101,8 +103,8 @@ def test_a_credential_that_a_program_renews(bed):
     peer.calm()
 
 
-def test_a_credential_that_was_replaced_while_the_broker_runs(bed):
-    peer = PowerDnsApi(bed)
+def replaced(bed, peer, replace):
+    """The broker has used a credential; then it is another one."""
     site = bed.site("example.net", secondaries=())
     broker = Broker(bed, site, [{"name": "web", "names": ["example.com"], "wildcard": True}],
                     providers=[peer.provider()],
@@ -111,12 +113,50 @@ def test_a_credential_that_was_replaced_while_the_broker_runs(bed):
     value, other = digest(), digest()
     answered = broker.publish("web", "example.com", value)
     assert answered.status < 300, answered
-    peer.key = secret()
-    peer.secret_file("pdns.key", peer.key)
+    replace(peer)
     answered = broker.publish("web", "example.com", other)
     assert answered.status < 300, answered
     assert peer.texts(OWNER) == sorted([value, other])
     broker.stop().assert_ok()
+
+
+def test_a_credential_that_was_replaced_while_the_broker_runs(bed):
+    def replace(peer):
+        peer.key = secret()
+        peer.settings()
+    replaced(bed, PowerDnsApi(bed), replace)
+
+
+def test_a_clients_secret_that_was_replaced_while_the_broker_runs(bed):
+    def replace(peer):
+        peer.client_secret = secret()
+        peer.settings()
+        peer.expire()
+    replaced(bed, Azure(bed), replace)
+
+
+def test_a_service_accounts_key_that_was_replaced_while_the_broker_runs(bed):
+    def replace(peer):
+        peer.make_key()
+        peer.settings()
+        peer.expire()
+    replaced(bed, Google(bed), replace)
+
+
+def test_a_service_account_from_the_customary_variable(bed):
+    peer = Google(bed)
+    provider = peer.provider()
+    conf = configured(bed, without(provider, "key_file"))
+    works(bed, conf, peer, env={"GOOGLE_APPLICATION_CREDENTIALS": provider["key_file"]})
+    hook(bed, conf, "add", digest()).assert_failed("GOOGLE_APPLICATION_CREDENTIALS", "machine")
+    program = bed.write("bin/vault", f"#!/bin/sh\ncat {provider['key_file']}\n", 0o755)
+    conf = configured(bed, {**without(provider, "key_file"), "key_command": [program],
+                            "project": "my-project"})
+    works(bed, conf, peer)
+    os.chmod(provider["key_file"], 0o600)
+    bed.write("secrets/google.json", '{"type": "authorized_user"}', 0o600)
+    hook(bed, configured(bed, provider), "add", digest()).assert_failed("service account's",
+                                                                        "private_key")
 
 
 def test_the_global_key_of_an_account(bed):

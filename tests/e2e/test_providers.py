@@ -254,11 +254,46 @@ def zones(bed, row):
     assert host.peer.records.list == []
 
 
+def works(bed, name, peer, provider, env=None):
+    """With these settings, and these variables."""
+    conf = write_config(
+        bed, f"{name}.conf", state=bed.state(name), providers=[provider],
+        zones=[zone(DOMAIN, "vendor", zone=DOMAIN, watch="provider", alias="off")])
+    value = digest()
+    for verb, shown in (("deploy", [value]), ("clean", [])):
+        bed.dns01("hook", "-c", conf, "dehydrated", f"{verb}_challenge", DOMAIN, "token", value,
+                  env=env).assert_ok()
+        assert peer.texts(OWNER) == shown
+
+
+def credentials(bed, row):
+    """From programs, from systemd, from the vendor's customary variables."""
+    peer = row.peer(bed, **row.options)
+    given = peer.provider()
+    files = [s for s in given if s.endswith("_file") and s != "ca_file"]
+    rest = {s: v for s, v in given.items() if s not in files}
+    known = {"project": "my-project"} if peer.name == "google" else {}
+    works(bed, "programs", peer, {**rest, **known, **{
+        s.replace("_file", "_command"): ["/bin/cat", given[s]] for s in files}})
+    works(bed, "systemd", peer, {**rest, **{s: os.path.basename(given[s]) for s in files}},
+          env={"CREDENTIALS_DIRECTORY": os.path.dirname(given[files[0]])})
+    listed = bed.dns01("providers", peer.name).assert_ok().out
+    env = {}
+    for variable, setting in peer.variables().items():
+        assert variable in listed, listed
+        env[variable] = given[setting]
+        if setting in files and variable != "GOOGLE_APPLICATION_CREDENTIALS":
+            with open(given[setting], encoding="ascii") as file:
+                env[variable] = file.read().strip()
+    works(bed, "variables", peer,
+          {s: v for s, v in rest.items() if s not in peer.variables().values()}, env=env)
+
+
 SCENARIOS = {
     "keeps_to_its_own_values": conformance, "stands_bad_weather": weather,
     "keeps_what_others_write_meanwhile": siblings, "says_what_is_wrong": storms,
     "issues_a_wildcard": issues, "refuses_a_wrong_credential": wrong_credential,
-    "finds_the_zone": zones,
+    "finds_the_zone": zones, "has_its_credentials_from_everywhere": credentials,
 }
 
 
@@ -269,6 +304,8 @@ def _test(row, scenario):
 
 
 def row_is_covered(row, scenario):
+    if scenario is credentials:
+        return row.is_variant and "oauth" not in row.options
     return row.is_variant and scenario not in (weather, issues)
 
 

@@ -281,6 +281,10 @@ class Api:
         return {"name": "vendor", "type": self.name, "ca_file": self.ca_root,
                 **self.settings(), **more}
 
+    def variables(self):
+        """The vendor's customary environment variables, and the setting that each stands for."""
+        return {}
+
     def zone_settings(self, zone):
         """What spares the question for the zones; None: the API's zones have no other id."""
         return None

@@ -32,6 +32,10 @@ class Azure(Api):
     def zone_settings(self, zone):
         return {"zone": zone, "resource_group": self.zones[zone]}
 
+    def variables(self):
+        return {"AZURE_SUBSCRIPTION_ID": "subscription_id", "AZURE_TENANT_ID": "tenant_id",
+                "AZURE_CLIENT_ID": "client_id", "AZURE_CLIENT_SECRET": "client_secret_file"}
+
     def secrets(self):
         return self.tokens + ([] if self.machine else [self.client_secret])
 

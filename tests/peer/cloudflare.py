@@ -29,6 +29,9 @@ class Cloudflare(Api):
     def zone_settings(self, zone):
         return {"zone_id": self.zones[zone]}
 
+    def variables(self):
+        return {"CLOUDFLARE_API_TOKEN": "token_file"}
+
     def secrets(self):
         return [self.token, self.key]
 

@@ -22,6 +22,9 @@ class Desec(Api):
         return {"endpoint": f"{self.url}/api/v1",
                 "token_file": self.secret_file("desec.token", self.token)}
 
+    def variables(self):
+        return {"DESEC_TOKEN": "token_file"}
+
     def secrets(self):
         return [self.token]
 

@@ -25,11 +25,15 @@ class Google(Api):
         super().__init__(bed, zones, **options)
         self.machine = machine
         self.polls = polls
-        self.email, self.key_id = "dns01@my-project.iam.gserviceaccount.com", secret()
+        self.email = "dns01@my-project.iam.gserviceaccount.com"
         self.tokens = []
         self.hurried = 0  # so many changes are told to come later, with a 403
         self.changes = {}  # id -> questions until it is done
         self._folder = bed.new_folder("google-key")
+        self.make_key()
+
+    def make_key(self):
+        self.key_id = secret()
         self._openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out",
                       "secrets.pem")
         self._openssl("pkey", "-in", "secrets.pem", "-pubout", "-out", "public.pem")
@@ -52,6 +56,9 @@ class Google(Api):
 
     def zone_settings(self, zone):
         return {"zone_id": "zone-" + zone.replace(".", "-")}
+
+    def variables(self):
+        return {"GOOGLE_APPLICATION_CREDENTIALS": "key_file"}
 
     def secrets(self):
         key = [] if self.machine else [self.key_id, *self.pem.split("\n")[1:4]]

@@ -22,6 +22,9 @@ class Hetzner(Api):
     def zone_settings(self, zone):
         return {"zone_id": str(self.records.zones.index(zone) + 1)}
 
+    def variables(self):
+        return {"HCLOUD_TOKEN": "token_file"}
+
     def secrets(self):
         return [self.token]
 

@@ -37,6 +37,13 @@ class Ovh(Api):
                 "application_secret_file": self.secret_file("ovh.secret", self.secret),
                 "consumer_key_file": self.secret_file("ovh.consumer", self.consumer)}
 
+    def variables(self):
+        if self.oauth:
+            return {"OVH_CLIENT_ID": "client_id", "OVH_CLIENT_SECRET": "client_secret_file"}
+        return {"OVH_APPLICATION_KEY": "application_key_file",
+                "OVH_APPLICATION_SECRET": "application_secret_file",
+                "OVH_CONSUMER_KEY": "consumer_key_file"}
+
     def secrets(self):
         if self.oauth:
             return [self.client_secret, *self.tokens]

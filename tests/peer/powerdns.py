@@ -17,6 +17,9 @@ class PowerDnsApi(Api):
     def settings(self):
         return {"endpoint": self.url, "key_file": self.secret_file("pdns.key", self.key)}
 
+    def variables(self):
+        return {"PDNS_API_KEY": "key_file"}
+
     def secrets(self):
         return [self.key]
 

@@ -69,6 +69,10 @@ class Route53(Api):
     def zone_settings(self, zone):
         return {"zone_id": "Z" + zone.upper().replace(".", "0")}
 
+    def variables(self):
+        return {"AWS_ACCESS_KEY_ID": "access_key_id",
+                "AWS_SECRET_ACCESS_KEY": "secret_access_key_file"}
+
     def secrets(self):
         return [self.secret_key] + ([self.session, self.session_of_metadata] if self.session
                                     else []) + self.old
