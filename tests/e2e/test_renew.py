@@ -435,6 +435,58 @@ def test_backup_keeps_renewing(bed):
     assert changed(bed, path, "--force")["test"][0] == "issued"
 
 
+def test_backup_is_restored_over_what_came_later(bed):
+    """What SQLite keeps beside a database must not be written into the older one."""
+    _, pebble, path = simple(bed)
+    renew(bed, path).assert_ok()
+    assert_nothing_to_do(bed, path)
+    before, first = plan(bed, path), serial(bed)
+    archive = os.path.join(bed.state(), "backup.tar")  # it does not hold itself
+    bed.dns01("backup", "-c", path, archive).assert_ok()
+    for _ in range(2):
+        renew(bed, path, "--force").assert_ok()
+    bed.run(["tar", "-xf", archive, "-C", bed.state()])
+    assert os.path.getsize(archive) < 1_000_000
+    assert database(bed, "PRAGMA integrity_check") == [("ok",)]
+    assert plan(bed, path) == before and serial(bed) == first
+    assert_nothing_to_do(bed, path)
+    assert changed(bed, path, "--force")["test"][0] == "issued"
+
+
+def test_backup_holds_long_names(bed):
+    lineage = "x" * 150
+    _, _, path = simple(bed, certificate("example.com", lineage=lineage))
+    renew(bed, path).assert_ok()
+    archive = bed.path("backup.tar")
+    result = bed.dns01("backup", "-c", path, archive, "--json").assert_ok()
+    assert json.loads(result.out) == {"backup": archive}
+    first = serial(bed, lineage)
+    shutil.rmtree(bed.state())
+    bed.run(["tar", "-xf", archive, "-C", bed.state()])
+    assert serial(bed, lineage) == first
+    assert_nothing_to_do(bed, path)
+
+
+def test_backup_is_whole_while_renewals_go_on(bed):
+    _, _, path = simple(bed, *[certificate(f"h{n}.example.com", lineage=f"h{n}")
+                               for n in range(4)])
+    renew(bed, path).assert_ok()
+    for number in range(6):  # past the versions that are kept
+        run = bed.start_dns01("renew", "-c", path, "--force")
+        taken = 0
+        while run.running():
+            taken += 1
+            archive = bed.path(f"backup-{number}-{taken}.tar")
+            bed.dns01("backup", "-c", path, archive).assert_ok()
+            folder = bed.new_folder("restored")
+            bed.run(["tar", "-xf", archive, "-C", folder])
+            for n in range(4):
+                bed.certificate(f"{folder}/certs/h{n}/current/cert.pem")
+            shutil.rmtree(folder)
+        run.wait().assert_ok()
+        assert taken > 0
+
+
 def test_what_a_person_issued_meanwhile_is_not_renewed_again(bed):
     _, pebble, path = simple(bed)
     bed.dns01("issue", "-c", path).assert_ok()
