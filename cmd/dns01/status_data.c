@@ -65,6 +65,22 @@ static void set_failure(struct json *object, const struct status_lineage *lineag
 	}
 }
 
+/* Words with blanks between. */
+static struct json *words_json(const char *words)
+{
+	struct json *array = json_array();
+
+	for (const char *at = words; *at;) {
+		size_t len = strcspn(at, " ");
+		char *word = xstrndup(at, len);
+
+		json_add_str(array, word);
+		free(word);
+		at += len + (at[len] == ' ');
+	}
+	return array;
+}
+
 static struct json *lineage_json(const struct status *status, const struct status_lineage *lineage)
 {
 	struct json *object = json_object();
@@ -78,7 +94,7 @@ static struct json *lineage_json(const struct status *status, const struct statu
 		set_time(object, "not_after", lineage->not_after);
 		json_set_int(object, "days_left", (lineage->not_after - status->now_s) / DAY_S);
 		json_set_str(object, "issuer", lineage->issuer);
-		json_set_str(object, "names", lineage->names);
+		json_set(object, "names", words_json(lineage->names));
 		json_set_str(object, "serial", lineage->serial);
 	}
 	if (lineage->trouble.code != ERR_NONE) {

@@ -1,7 +1,8 @@
 /* What `dns01 status` shows to people, and to monitoring in its first line. */
 #include "status.h"
 
-#define DAY_S 86400
+#define HOUR_S 3600
+#define DAY_S (24 * HOUR_S)
 
 static const char *const level_names[] = {
 	[STATUS_OK] = "OK",
@@ -83,20 +84,33 @@ char *status_headline(const struct status *status)
 
 /* ---- the rest ------------------------------------------------------------------------- */
 
+/* Days are too coarse for certificates of a day. */
+static void print_life(const struct status *status, const struct status_lineage *lineage)
+{
+	int64_t left_s = lineage->not_after - status->now_s;
+	char until[32];
+
+	time_format(until, lineage->not_after);
+	if (left_s <= 0) {
+		printf("  until %s, expired\n", until);
+	} else if (left_s < 2 * DAY_S) {
+		printf("  until %s, %lld hours left\n", until, (long long)(left_s / HOUR_S));
+	} else {
+		printf("  until %s, %lld days left\n", until, (long long)(left_s / DAY_S));
+	}
+}
+
 static void print_certificate(const struct status *status, const struct status_lineage *lineage)
 {
 	const struct renewal *row = lineage->item ? lineage->item->row : NULL;
-	char until[32];
 
 	if (lineage->not_after == 0) {
 		printf("  no certificate%s%s\n", lineage->trouble.code != ERR_NONE ? ": " : "",
 		       lineage->trouble.text);
 		return;
 	}
-	time_format(until, lineage->not_after);
-	printf("  until %s, %lld days left\n  names %s\n  issuer %s", until,
-	       (long long)((lineage->not_after - status->now_s) / DAY_S), lineage->names,
-	       lineage->issuer);
+	print_life(status, lineage);
+	printf("  names %s\n  issuer %s", lineage->names, lineage->issuer);
 	if (row && row->account) {
 		printf(", account %s", row->account);
 	}

@@ -274,8 +274,10 @@ static enum err_code check_only(const struct roster *roster, struct err *err)
 {
 	for (size_t i = 0; i < roster->only.count; i++) {
 		if (!roster->only_found[i]) {
-			return err_set(err, ERR_USAGE, roster->only.item[i],
-				       "the configuration has no certificate of this name");
+			return err_set(
+				err, ERR_USAGE, roster->only.item[i],
+				"the configuration has no certificate of this name; `dns01 status` "
+				"lists what there is");
 		}
 	}
 	return ERR_NONE;

@@ -38,6 +38,7 @@ def test_all_is_well(bed):
     assert found["status"] == "OK" and found["text"] == lines[0] and found["values"] == []
     edge = found["lineages"][0]
     assert edge["configured"] and edge["days_left"] == 5 and edge["renewal"]["state"] == "waits"
+    assert edge["names"] == ["*.example.com", "example.com"]
     assert edge["profile"] == "short" and edge["to_deploy"] == []
 
 
@@ -55,6 +56,7 @@ def test_failure_is_a_warning_with_its_sentence_and_time(bed):
     renew(bed, path, "--force").assert_failed()
     lines = status(bed, path, WARNING)
     assert lines[0].startswith("DNS01 WARNING: test: its last renewal failed: "), lines[0]
+    assert re.match(r"  until \S+Z, \d+ days left", lines[2]), lines
     assert any(re.match(r"  failed at \S+Z: .*Connection refused", line) for line in lines), lines
     test = data(bed, path, WARNING)["lineages"][0]
     assert test["renewal"]["failures"] == 1 and test["failure"]["code"] == "network"
@@ -72,8 +74,12 @@ def test_life_that_runs_out_is_critical(bed):
     line = status(bed, path, CRITICAL)[0]
     assert re.fullmatch(r"DNS01 CRITICAL: b: it ends at \S+ and was not renewed \(and 1 more\)",
                         line), line
+    assert any(re.fullmatch(r"  until \S+Z, [01] hours left", line)
+               for line in status(bed, path, CRITICAL))
     grow_older(bed, 2 * HOUR)
-    assert "b: it expired at" in status(bed, path, CRITICAL)[0]
+    lines = status(bed, path, CRITICAL)
+    assert "b: it expired at" in lines[0]
+    assert any(re.fullmatch(r"  until \S+Z, expired", line) for line in lines)
 
 
 def test_timer_that_does_not_run_is_a_warning(bed):
