@@ -9,7 +9,8 @@
 
 struct pool_item {
 	struct provider_in_use use;
-	bool configured; /* else opened from a journal row */
+	struct provider_host host; /* the pool's, with the name of this one */
+	bool configured;           /* else opened from a journal row */
 	struct pool_item *next;
 };
 
@@ -24,7 +25,7 @@ struct provider_pool *provider_pool_new(struct world *world, struct dns_client *
 {
 	struct provider_pool *pool = xcalloc(1, sizeof(*pool));
 
-	pool->host = (struct provider_host){ world, dns, conf->proxy };
+	pool->host = (struct provider_host){ .world = world, .dns = dns, .proxy = conf->proxy };
 	pool->conf = conf;
 	return pool;
 }
@@ -71,16 +72,17 @@ static struct pool_item *pool_open(struct provider_pool *pool, const char *name,
 				   const struct provider *provider, const struct settings *settings,
 				   struct err *err)
 {
-	struct pool_item *item;
-	void *instance = NULL;
+	struct pool_item *item = xcalloc(1, sizeof(*item));
 
-	if (provider->open(&pool->host, settings, &instance, err) != ERR_NONE) {
+	item->use.provider = provider;
+	item->use.name = xstrdup(name);
+	item->host = pool->host;
+	item->host.name = item->use.name;
+	if (provider->open(&item->host, settings, &item->use.instance, err) != ERR_NONE) {
+		free(item->use.name);
+		free(item);
 		return NULL;
 	}
-	item = xcalloc(1, sizeof(*item));
-	item->use.provider = provider;
-	item->use.instance = instance;
-	item->use.name = xstrdup(name);
 	item->use.conf = settings_to_json(provider, settings);
 	item->next = pool->items;
 	pool->items = item;

@@ -44,6 +44,7 @@ struct provider_host { /* what a provider may use; borrowed until close */
 	struct world *world;
 	struct dns_client *dns;
 	const char *proxy; /* for HTTP */
+	const char *name;  /* what the configuration calls the instance; NULL: nothing */
 };
 
 /* What a change is at the other end. */
