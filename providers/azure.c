@@ -93,6 +93,7 @@ static enum err_code open_api(struct rest *rest, struct err *err)
 		return err_set(err, ERR_CONFIG, "azure",
 			       "subscription_id is not set, nor AZURE_SUBSCRIPTION_ID");
 	}
+	rest_account_is(rest, "subscription", subscription_id(rest));
 	if (rest_setting_true(rest, "managed_identity") ||
 	    (tenant_id(rest) && client_id(rest) && rest_has_secret(rest, "client_secret"))) {
 		return ERR_NONE;
@@ -323,7 +324,6 @@ static const struct rest_api api = {
 	.zone = find_zone,
 	.read = read_set,
 	.write = write_set,
-	.account = "subscription_id",
 	.zone_id = "resource_group",
 };
 

@@ -49,6 +49,8 @@ static const char *email_of(const struct rest *rest)
 
 static enum err_code open_api(struct rest *rest, struct err *err)
 {
+	rest_account_is(rest, "account", email_of(rest));
+	rest_account_is(rest, "account", rest_setting(rest, "account_id"));
 	if (rest_has_secret(rest, "token") || (rest_has_secret(rest, "key") && email_of(rest))) {
 		return ERR_NONE;
 	}
@@ -213,7 +215,6 @@ static const struct rest_api api = {
 	.remove = remove_record,
 	.said = said,
 	.refuses_twins = true,
-	.account = "account_id",
 };
 
 static enum err_code cloudflare_open(const struct provider_host *host, const struct settings *given,

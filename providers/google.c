@@ -80,6 +80,7 @@ static enum err_code open_api(struct rest *rest, struct err *err)
 	}
 	self->project = xstrdup(project ? project : google_account_project(account));
 	google_account_free(account);
+	rest_account_is(rest, "project", self->project);
 	if (code == ERR_NONE && !self->project) {
 		code = err_set(err, ERR_CONFIG, "google",
 			       "project is not set, and there is no key that says it");
@@ -282,7 +283,6 @@ static const struct rest_api api = {
 	.write = write_sets,
 	.write_many = true,
 	.later = later,
-	.account = "project",
 };
 
 static enum err_code google_open(const struct provider_host *host, const struct settings *given,

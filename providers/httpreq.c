@@ -35,6 +35,7 @@ static enum err_code open_api(struct rest *rest, struct err *err)
 		return err_set(err, ERR_CONFIG, "httpreq",
 			       "username and password_file go together; write both or none");
 	}
+	rest_account_is(rest, "user", rest_setting(rest, "username"));
 	return ERR_NONE;
 }
 
@@ -95,7 +96,6 @@ static const struct rest_api api = {
 	.sign = sign,
 	.create = create,
 	.remove = remove_value,
-	.account = "username",
 };
 
 static enum err_code httpreq_open(const struct provider_host *host, const struct settings *given,

@@ -72,6 +72,7 @@ static bool has_account(const struct rest *rest)
 
 static enum err_code open_api(struct rest *rest, struct err *err)
 {
+	rest_account_is(rest, "service account", client_id(rest));
 	if (has_keys(rest) || has_account(rest)) {
 		return ERR_NONE;
 	}

@@ -277,7 +277,6 @@ static const struct rest_api api = {
 	.is_xml = true,
 	.write_many = true,
 	.gap_ms = GAP_MS,
-	.account = "access_key_id",
 };
 
 static enum err_code route53_open(const struct provider_host *host, const struct settings *given,

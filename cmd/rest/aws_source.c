@@ -169,6 +169,8 @@ enum err_code aws_source_open(struct rest *rest, struct aws_source **out, struct
 		aws_source_free(source);
 		return code;
 	}
+	rest_account_is(rest, "access key",
+			source->kind == SOURCE_SET ? access_key_id(rest) : source->keys.access_key);
 	*out = source;
 	return ERR_NONE;
 }
@@ -192,6 +194,7 @@ static enum rest_next take_keys(struct aws_source *source, struct rest_walk *wal
 	source->keys.access_key = xstrdup(access_key);
 	source->keys.secret_key = xstrdup(secret_key);
 	source->keys.session = xstrdup(session);
+	rest_account_is(walk->rest, "access key", access_key);
 	rest_hide(walk->rest, secret_key);
 	rest_hide(walk->rest, session);
 	rest_token(walk, "", expires_at - world_wall_s(rest_world(walk->rest)));

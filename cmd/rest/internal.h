@@ -32,6 +32,8 @@ struct rest {
 	struct settings given;
 	char *endpoint; /* without a final slash */
 	char *ca_file;
+	char *shown;   /* its type, and what the configuration calls it where that says more */
+	char *account; /* "project my-project"; NULL: not known */
 	int64_t timeout_ms;
 	void *self;
 	struct strlist hidden; /* texts that are masked in errors */

@@ -37,6 +37,14 @@ void *rest_self(const struct rest *rest)
 	return rest->self;
 }
 
+void rest_account_is(struct rest *rest, const char *what, const char *name)
+{
+	if (name) {
+		free(rest->account);
+		rest->account = xasprintf("%s %s", what, name);
+	}
+}
+
 struct world *rest_world(const struct rest *rest)
 {
 	return rest->host->world;
@@ -81,6 +89,8 @@ void rest_close(void *instance)
 	settings_clear(&rest->given);
 	free(rest->endpoint);
 	free(rest->ca_file);
+	free(rest->account);
+	free(rest->shown);
 	wipe_free(rest->self, rest->api->self_size);
 	free(rest);
 }
@@ -117,6 +127,9 @@ enum err_code rest_open(const struct rest_api *api, const struct provider_host *
 
 	rest->api = api;
 	rest->host = host;
+	rest->shown = host->name && strcmp(host->name, api->provider->name) != 0
+			      ? xasprintf("%s \"%s\"", api->provider->name, host->name)
+			      : xstrdup(api->provider->name);
 	settings_copy(&rest->given, given);
 	rest->self = xcalloc(1, api->self_size + 1);
 	code = take_settings(rest, err);

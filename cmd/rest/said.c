@@ -158,13 +158,11 @@ enum err_code said_refusal(struct rest *rest, const struct rest_answer *answer, 
 void said_where(const struct rest *rest, struct err *err, const char *task,
 		const struct rest_zone *zone)
 {
-	const char *account = rest->api->account ? rest_setting(rest, rest->api->account) : NULL;
 	char text[ERR_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "%s cannot %s%s%s%s%s%s%s: %.*s", rest->api->provider->name,
-		 task, zone ? " in zone " : "", zone ? zone->name : "", account ? " of " : "",
-		 account ? rest->api->account : "", account ? " " : "", account ? account : "",
-		 (int)sizeof(err->text) / 2 + 200, err->text);
+	snprintf(text, sizeof(text), "%s cannot %s%s%s%s%s: %.*s", rest->shown, task,
+		 zone ? " in zone " : "", zone ? zone->name : "", rest->account ? " of " : "",
+		 rest->account ? rest->account : "", (int)sizeof(err->text) / 2 + 200, err->text);
 	snprintf(err->text, sizeof(err->text), "%s", text);
 	said_mask(rest, err->text);
 }

@@ -102,7 +102,7 @@ static void entry_set_found(struct zone_entry *entry, const char *id)
 	if (entry->state == ENTRY_FOUND && strcmp(entry->zone.id, id) != 0) {
 		if (is_known(entry)) {
 			log_warn("%s: the account has two zones %s, %s and %s; set zone_id",
-				 rest->api->provider->name, entry->zone.name, entry->zone.id, id);
+				 rest->shown, entry->zone.name, entry->zone.id, id);
 			return;
 		}
 		/* It was made anew; the old one may still be in somebody's hands. */
@@ -261,7 +261,7 @@ static void not_found(struct zone_find *find)
 	err_set(&find->err, ERR_CONFIG, find->owner,
 		"%s has no zone for it (asked for %.500s); is it in another account, or may the "
 		"credential not see it? What it needs: %s",
-		find->rest->api->provider->name, all, find->rest->api->provider->privilege);
+		find->rest->shown, all, find->rest->api->provider->privilege);
 	free(all);
 	strlist_clear(&asked);
 	finish(find, NULL);
@@ -270,8 +270,7 @@ static void not_found(struct zone_find *find)
 static void not_in(struct zone_find *find, const char *zone)
 {
 	err_set(&find->err, ERR_CONFIG, find->owner,
-		"it is not in zone %s, which the settings of %s name", zone,
-		find->rest->api->provider->name);
+		"it is not in zone %s, which the settings of %s name", zone, find->rest->shown);
 }
 
 static void look(void *arg)

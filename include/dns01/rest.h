@@ -220,7 +220,6 @@ struct rest_api {
 	bool not_repeatable; /* create and write twice do something else than once */
 	bool write_many;     /* write takes several sets */
 	unsigned gap_ms;     /* at least, between two requests */
-	const char *account; /* the setting that names the account, for sentences; NULL: none */
 	/* MAY: the setting that is the zone's id where `zone` is given too; else `zone_id` is, and
 	 * where only that is given the zone is the one that the DNS has. */
 	const char *zone_id;
@@ -247,6 +246,8 @@ bool rest_setting_true(const struct rest *rest, const char *name);
 const char *rest_secret(const struct rest *rest, const char *name);
 bool rest_has_secret(const struct rest *rest, const char *name); /* or will have it */
 void rest_hide(struct rest *rest, const char *text);             /* this neither */
+/* For sentences: "project", "my-project"; name NULL: it is not known (yet). */
+void rest_account_is(struct rest *rest, const char *what, const char *name);
 struct world *rest_world(const struct rest *rest);
 
 /* ---- OAuth 2.0, for `token` ----------------------------------------------------------------- */

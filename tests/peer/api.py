@@ -289,6 +289,15 @@ class Api:
         """What spares the question for the zones; None: the API's zones have no other id."""
         return None
 
+    def in_sync(self):
+        """Whoever changed something has asked until it was done everywhere."""
+        return True
+
+    def highest_rate(self, since=0):
+        """How many requests, from that one on, came within a second, at most."""
+        at = [r.at for r in self.requests[since:]]
+        return max((sum(t <= u < t + 1 for u in at) for t in at), default=0)
+
     def check_zone(self, owner, zone):
         """A record of a name that is in another zone is seen by nobody."""
         assert self.records.zone_of(owner) == zone, f"{owner} in {zone}"

@@ -70,6 +70,9 @@ class Google(Api):
     def expire(self):
         self.tokens = self.tokens and [secret()]
 
+    def in_sync(self):
+        return all(left < 0 for left in self.changes.values())
+
     def error(self, status, text, reason="badRequest"):
         return Reply(status, {"error": {"code": status, "message": text, "errors": [
             {"message": text, "domain": "global", "reason": reason}]}})

@@ -28,6 +28,9 @@ class Hetzner(Api):
     def secrets(self):
         return [self.token]
 
+    def in_sync(self):
+        return all(looks < 0 for looks in self._actions.values())
+
     def error(self, status, text, code="error"):
         return Reply(status, {"error": {"code": code, "message": text, "details": None}})
 

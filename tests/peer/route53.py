@@ -83,6 +83,9 @@ class Route53(Api):
             self.old += [self.secret_key, self.session]
             self.secret_key, self.session = secret(), secret()
 
+    def in_sync(self):
+        return all(left < 0 for left in self.changes.values())
+
     def error(self, status, text, code="InvalidInput"):
         return Reply(status, HEAD + f'<ErrorResponse xmlns="{SPACE}"><Error><Type>Sender</Type>'
                      f"<Code>{code}</Code><Message>{escape(text)}</Message></Error>"
