@@ -1,6 +1,8 @@
 /* options: one table for the options of all verbs; each verb accepts some groups of it. */
 #include "cli.h"
 
+#define HELP_COLUMN 31
+
 struct option_row {
 	int id;
 	const char *name;
@@ -111,7 +113,7 @@ char *options_help(unsigned groups)
 			 rows[i].id < 256 ? rows[i].id : ' ', rows[i].id < 256 ? ", " : "  ",
 			 rows[i].name, rows[i].value ? " " : "",
 			 rows[i].value ? rows[i].value : "");
-		buf_addf(&text, "  %-28s %s\n", left, rows[i].help);
+		buf_addf(&text, "  %-*s %s\n", HELP_COLUMN - 3, left, rows[i].help);
 	}
 	return buf_detach(&text);
 }
@@ -193,7 +195,11 @@ static void print_help(const char *verb, unsigned groups)
 	char *help = options_help(groups);
 
 	verb_print_help(verb_find(verb));
-	printf("\nOptions:\n%s", help);
+	puts("\nOptions:");
+	for (char *line = help, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		ui_print(line, HELP_COLUMN);
+	}
 	free(help);
 }
 

@@ -110,12 +110,14 @@ static void print_success(const struct renew_show *show, const struct fleet_even
 {
 	const char *done = show->cli->options.dry_run ? "rehearsed at staging" : "renewed";
 	const char *why = why_of(show, event->item->lineage);
-	char until[32], took[32];
+	char until[32], took[32], *line;
 
 	time_format(until, event->result->facts.not_after);
 	duration_human(took, event->elapsed_us);
-	printf("%s: %s in %s, until %s; %s\n", event->item->lineage, done, took, until,
-	       why ? why : "");
+	line = xasprintf("%s: %s in %s, until %s; %s", event->item->lineage, done, took, until,
+			 why ? why : "");
+	ui_print(line, 2);
+	free(line);
 	(void)fflush(stdout);
 }
 
@@ -302,7 +304,7 @@ static void print_plan_row(const struct roster *roster, const struct roster_item
 {
 	const char *state = item->trouble ? "trouble" : plan_state_name(item->plan.state);
 	char *why = roster_text(roster, item);
-	char when[32] = "now";
+	char when[32] = "now", *line;
 
 	if (item->trouble) {
 		snprintf(when, sizeof(when), "-");
@@ -311,7 +313,9 @@ static void print_plan_row(const struct roster *roster, const struct roster_item
 	} else if (item->plan.state != PLAN_DUE) {
 		time_format(when, item->plan.at_s);
 	}
-	printf("%-*s  %-9s  %-20s  %s\n", width, item->lineage, state, when, why);
+	line = xasprintf("%-*s  %-9s  %-20s  %s", width, item->lineage, state, when, why);
+	ui_print(line, (size_t)width + 2 + 9 + 2 + 20 + 2);
+	free(line);
 	free(why);
 }
 

@@ -100,26 +100,36 @@ static void print_life(const struct status *status, const struct status_lineage 
 	}
 }
 
+/* A line, with the rest of it indented where the terminal is narrow. */
+static void PRINTF_LIKE(1, 2) say(const char *fmt, ...)
+{
+	va_list args;
+	char *line = NULL;
+
+	va_start(args, fmt);
+	if (vasprintf(&line, fmt, args) >= 0) {
+		ui_print(line, 4);
+	}
+	va_end(args);
+	free(line);
+}
+
 static void print_certificate(const struct status *status, const struct status_lineage *lineage)
 {
 	const struct renewal *row = lineage->item ? lineage->item->row : NULL;
+	const char *account = row ? row->account : NULL, *profile = row ? row->profile : NULL;
 
 	if (lineage->not_after == 0) {
-		printf("  no certificate%s%s\n", lineage->trouble.code != ERR_NONE ? ": " : "",
-		       lineage->trouble.text);
+		say("  no certificate%s%s", lineage->trouble.code != ERR_NONE ? ": " : "",
+		    lineage->trouble.text);
 		return;
 	}
 	print_life(status, lineage);
-	printf("  names %s\n  issuer %s", lineage->names, lineage->issuer);
-	if (row && row->account) {
-		printf(", account %s", row->account);
-	}
-	if (row && row->profile) {
-		printf(", profile %s", row->profile);
-	}
-	putchar('\n');
+	say("  names %s", lineage->names);
+	say("  issuer %s%s%s%s%s", lineage->issuer, account ? ", account " : "",
+	    account ? account : "", profile ? ", profile " : "", profile ? profile : "");
 	if (lineage->trouble.code != ERR_NONE) {
-		printf("  trouble: %s: %s\n", lineage->trouble.subject, lineage->trouble.text);
+		say("  trouble: %s: %s", lineage->trouble.subject, lineage->trouble.text);
 	}
 }
 
@@ -129,7 +139,7 @@ static void print_renewal(const struct status *status, const struct status_linea
 	char *why, at[32];
 
 	if (!item) {
-		puts("  renewal: never, the configuration does not name it");
+		say("  renewal: never, the configuration does not name it");
 		return;
 	}
 	if (item->trouble) {
@@ -140,13 +150,13 @@ static void print_renewal(const struct status *status, const struct status_linea
 	switch (item->plan.state) {
 	case PLAN_WAITS:
 	case PLAN_BACKS_OFF:
-		printf("  renewal: at %s: %s\n", at, why);
+		say("  renewal: at %s: %s", at, why);
 		break;
 	case PLAN_DUE:
-		printf("  renewal: with the next run, due since %s: %s\n", at, why);
+		say("  renewal: with the next run, due since %s: %s", at, why);
 		break;
 	default:
-		printf("  renewal: %s\n", why);
+		say("  renewal: %s", why);
 		break;
 	}
 	free(why);
@@ -159,11 +169,11 @@ static void print_failure(const struct status_lineage *lineage)
 
 	if (row && row->failures > 0) {
 		time_format(at, row->failed_at);
-		printf("  failed at %s: %s\n", at, row->failure);
+		say("  failed at %s: %s", at, row->failure);
 	} else if (lineage->has_failure) {
 		time_format(at, lineage->failed_at);
 		text = err_format(&lineage->failure);
-		printf("  failed at %s: %s\n", at, text);
+		say("  failed at %s: %s", at, text);
 		free(text);
 	}
 }
@@ -176,9 +186,9 @@ static void print_left(const struct status_lineage *lineage)
 
 		time_format(at, left->failed_at);
 		if (left->failure) {
-			printf("  deploy: %s: failed at %s: %s\n", left->what, at, left->failure);
+			say("  deploy: %s: failed at %s: %s", left->what, at, left->failure);
 		} else {
-			printf("  deploy: %s: still to be done\n", left->what);
+			say("  deploy: %s: still to be done", left->what);
 		}
 	}
 }
@@ -189,10 +199,9 @@ static void print_values(const struct json *values)
 		const struct json *value = json_at(values, i);
 		const char *holder = json_str(value, "holder"), *until = json_str(value, "until");
 
-		printf("%s %s: %s, held by %s%s%s\n", json_str(value, "owner"),
-		       json_str(value, "value"), json_str(value, "state"),
-		       holder && holder[0] ? holder : "nobody (sweep)", until ? " until " : "",
-		       until ? until : "");
+		say("%s %s: %s, held by %s%s%s", json_str(value, "owner"), json_str(value, "value"),
+		    json_str(value, "state"), holder && holder[0] ? holder : "nobody (sweep)",
+		    until ? " until " : "", until ? until : "");
 	}
 }
 
@@ -202,8 +211,8 @@ static void print_failures(const struct json *failures)
 		const struct json *failure = json_at(failures, i);
 		const char *name = json_str(failure, "name");
 
-		printf("%s %s%s%s failed: %s\n", json_str(failure, "at"), json_str(failure, "who"),
-		       name ? " " : "", name ? name : "", json_str(failure, "text"));
+		say("%s %s%s%s failed: %s", json_str(failure, "at"), json_str(failure, "who"),
+		    name ? " " : "", name ? name : "", json_str(failure, "text"));
 	}
 }
 
@@ -211,7 +220,7 @@ void status_print_text(const struct status *status)
 {
 	char *headline = status_headline(status);
 
-	puts(headline);
+	ui_print(headline, 2); /* one line for monitoring */
 	free(headline);
 	for (size_t i = 0; i < status->count; i++) {
 		const struct status_lineage *lineage = &status->lineages[i];

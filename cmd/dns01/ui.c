@@ -50,6 +50,54 @@ void ui_free(struct ui *ui)
 	}
 }
 
+/* ---- long lines ------------------------------------------------------------ */
+
+/* Of standard output, where it is a terminal. */
+static size_t width_of_output(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO)) {
+		return SIZE_MAX;
+	}
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col
+										: COLUMNS_DEFAULT;
+}
+
+/* Octets of text that go into room: up to a blank behind `least`; a longer word is left whole. */
+static size_t fitting(const char *text, size_t room, size_t least)
+{
+	size_t len = strlen(text), cut = room;
+
+	if (len <= room) {
+		return len;
+	}
+	while (cut > least && text[cut] != ' ') {
+		cut--;
+	}
+	return cut > least ? cut : least + strcspn(text + least, " ");
+}
+
+void ui_print(const char *line, size_t indent)
+{
+	size_t columns = width_of_output(), room = columns, least = indent;
+
+	indent = indent < columns / 2 ? indent : 4;
+	for (;;) {
+		size_t len = fitting(line, room, least < room ? least : 0);
+
+		printf("%.*s\n", (int)len, line);
+		line += len;
+		line += strspn(line, " ");
+		if (!*line) {
+			return;
+		}
+		printf("%*s", (int)indent, "");
+		room = columns - indent;
+		least = 0;
+	}
+}
+
 /* ---- live rows ------------------------------------------------------------- */
 
 static void screen_size(size_t *columns, size_t *lines)

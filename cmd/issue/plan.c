@@ -301,12 +301,26 @@ static void add_window(struct buf *text, const struct renewal *row)
 	}
 }
 
-static void add_reason(struct buf *text, const struct plan_input *input, enum plan_reason reason)
+/* The moment drawn is what the plan shows beside it, unless it is past, or too soon. */
+static void add_draw(struct buf *text, const struct renewal *row, const struct plan *plan)
+{
+	char time[32];
+
+	time_format(time, row->draw_at);
+	if (plan->state != PLAN_WAITS || plan->at_s != row->draw_at) {
+		buf_addf(text, ", drawn %s", time);
+	}
+	if (plan->state == PLAN_WAITS && plan->at_s > row->draw_at) {
+		buf_add_str(text, ", too soon after it was issued");
+	}
+}
+
+static void add_reason(struct buf *text, const struct plan_input *input, const struct plan *plan)
 {
 	const struct renewal *row = input->row;
 	char time[32];
 
-	switch (reason) {
+	switch (plan->reason) {
 	case PLAN_MISSING:
 		buf_add_str(text, "there is no certificate yet");
 		break;
@@ -338,8 +352,7 @@ static void add_reason(struct buf *text, const struct plan_input *input, enum pl
 		break;
 	case PLAN_WINDOW:
 		add_window(text, row);
-		time_format(time, row->draw_at);
-		buf_addf(text, ", drawn %s", time);
+		add_draw(text, row, plan);
 		break;
 	case PLAN_BEFORE:
 		duration_format(time, clamp(input->renew_before_s, 0, TIME_FAR) * 1000);
@@ -368,7 +381,7 @@ char *plan_text(const struct plan_input *input, const struct plan *plan)
 	const char *failure = row && row->failure ? row->failure : "no reason was kept";
 	char until[32];
 
-	add_reason(&text, input, plan->reason);
+	add_reason(&text, input, plan);
 	if (plan->state == PLAN_BACKS_OFF) {
 		time_format(until, plan->at_s);
 		buf_addf(&text, "; it failed %u time%s and is tried again at %s: %s", row->failures,

@@ -270,6 +270,20 @@ def _on_a_terminal(bed, *arguments, columns, rows):
     return run.wait(), drawn.decode()
 
 
+def test_long_lines_are_broken_at_blanks_on_a_terminal_only(bed):
+    site = bed.site(secondaries=())
+    conf = site_config(bed, bed.pebble(), site, *NAMES)
+    bed.dns01("renew", "-c", conf).assert_ok()
+    bed.dns01("renew", "-c", conf).assert_ok()  # the CA says when
+    for arguments in (("renew", "-c", conf, "--plan"), ("status", "-c", conf),
+                      ("renew", "--help")):
+        plain = bed.dns01(*arguments).assert_ok().out
+        assert max(map(len, plain.splitlines())) > 80, plain
+        code, shown = _on_a_terminal(bed, *arguments, columns=80, rows=50)
+        assert code == 0 and max(map(len, shown.splitlines())) <= 80, shown
+        assert shown.split() == plain.split()
+
+
 def test_progress_is_drawn_in_place_on_a_terminal_only(bed):
     site = bed.site(secondaries=(Behind("nsd", lag_s=0.3),))
     conf = site_config(bed, bed.pebble(), site, *NAMES)

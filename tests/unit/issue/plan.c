@@ -196,6 +196,9 @@ static void the_window_decides_with_one_draw(void **state)
 	plan_make(&input, &plan);
 	assert_true(plan.exempt);
 	assert_text(&input, "the CA suggests 2027-01-13T02:00:00Z to 2027-01-15T02:00:00Z (why: "
+			    "https://ca.example/why)");
+	input.now_s = T0 + 52 * DAY;
+	assert_text(&input, "the CA suggests 2027-01-13T02:00:00Z to 2027-01-15T02:00:00Z (why: "
 			    "https://ca.example/why), drawn 2027-01-14T02:00:00Z");
 	/* another window: another draw */
 	info.end = T0 + 53 * DAY;
@@ -271,6 +274,8 @@ static void a_fresh_certificate_is_left_alone_for_a_while(void **state)
 	(void)state;
 	renewal_take_window(&row, &info, T0, 0);
 	assert_plan(&input, PLAN_WAITS, PLAN_WINDOW, T0 + DAY);
+	assert_text(&input, "the CA suggests 2026-11-22T02:00:00Z to 2026-11-23T02:00:00Z, drawn "
+			    "2026-11-22T02:00:00Z, too soon after it was issued");
 	input.now_s = T0 + DAY;
 	assert_plan(&input, PLAN_DUE, PLAN_WINDOW, T0 + DAY);
 	row.not_after = T0 + DAY;
