@@ -180,8 +180,8 @@ static const struct setting account_rows[] = {
 	  .type = SETTING_FILE,
 	  .secret = true,
 	  AT(eab_key_file),
-	  .help = "External account binding: a file with the MAC key in base64url, as the CA "
-		  "gave it." },
+	  .help = "External account binding: a file with the MAC key in base64url or base64, as "
+		  "the CA gave it." },
 	{ .name = "eab_alg",
 	  .type = SETTING_ENUM,
 	  .fallback = "HS256",
@@ -192,7 +192,8 @@ static const struct setting account_rows[] = {
 	  .type = SETTING_STRING,
 	  AT(chain),
 	  .help = "The root to chain to where the CA offers several chains: a part of its name, or "
-		  "the SHA-256 of its certificate. Left out: the CA's own choice." },
+		  "the SHA-256 of its certificate, if the system trusts it. Left out: the CA's own "
+		  "choice." },
 	{ .name = "staging",
 	  .type = SETTING_URL,
 	  AT(staging),

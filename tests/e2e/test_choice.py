@@ -53,11 +53,16 @@ def test_chain_is_the_one_that_leads_to_the_named_root(bed):
         root = pebble.issuing_root(number)
         name = bed.run(["openssl", "x509", "-noout", "-subject", "-nameopt", "multiline",
                         "-in", root]).split("commonName")[1].strip(" =\n")
-        path = configure(bed, site, [account(pebble, chain=name)])
-        bed.dns01("issue", "-c", path).assert_ok()
-        folder = bed.current()
-        bed.run(["openssl", "verify", "-CAfile", root, "-untrusted", f"{folder}/chain.pem",
-                 f"{folder}/cert.pem"])
+        print_of = bed.run(["openssl", "x509", "-noout", "-fingerprint", "-sha256",
+                            "-in", root]).split("=")[1].strip()
+        for wish in (name, print_of, print_of.replace(":", "").lower()):
+            path = configure(bed, site, [account(pebble, chain=wish)])
+            # a fingerprint is that of a root which the system trusts
+            result = bed.dns01("issue", "-c", path, env={"SSL_CERT_FILE": root}).assert_ok()
+            assert "none of the" not in result.err, result
+            folder = bed.current()
+            bed.run(["openssl", "verify", "-CAfile", root, "-untrusted", f"{folder}/chain.pem",
+                     f"{folder}/cert.pem"])
     path = configure(bed, site, [account(pebble)], chain="No Such Root")
     result = bed.dns01("issue", "-c", path).assert_ok()
     assert 'none of the 3 chains that the CA offers leads to "No Such Root"' in result.err

@@ -305,6 +305,28 @@ def test_limit_of_an_account_is_kept_and_the_rest_comes_later(bed):
     assert pebble.issued() == 5
 
 
+def test_most_urgent_are_renewed_first(bed):
+    """Of six that are due the account may order two, and a third one where the end is near."""
+    site = bed.site(secondaries=())
+    pebble = bed.pebble()
+    lineages = [f"h{n}" for n in range(6)]
+    path = configure(bed, site, *[certificate(f"{name}.example.com", lineage=name)
+                                  for name in lineages],
+                     accounts=[account(pebble, orders_per_3h=100)], parallel=1)
+    renew(bed, path).assert_ok()
+    (before, after), = database(bed, "SELECT not_before, not_after FROM renewal LIMIT 1")
+    database(bed, "UPDATE renewal SET cert_id = NULL")
+    grow_older(bed, (after - before) * 7 // 10)
+    for name, share in zip(lineages, (20, 5, 25, 15, 28, 12)):  # percent of the life left
+        database(bed, "UPDATE renewal SET not_after = ?, not_before = ? WHERE lineage = ?",
+                 int(time.time()) + 86400 * share, int(time.time()) - 86400 * (100 - share), name)
+    configure(bed, site, *[certificate(f"{name}.example.com", lineage=name) for name in lineages],
+              accounts=[account(pebble, orders_per_3h=3)], parallel=1)
+    result = renew(bed, path).assert_ok()
+    assert [line.split(":")[0] for line in result.out.splitlines()] == ["h1", "h5"], result.out
+    assert pebble.issued() == 8
+
+
 # How it runs
 
 
