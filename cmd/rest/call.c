@@ -65,7 +65,9 @@ static void unlink_call(struct rest_call *call)
 	if (call->state == CALL_SENT) {
 		rest->in_flight--;
 	}
-	rest->host->world->ops->http_cancel(call->http);
+	if (call->http) {
+		rest->host->world->ops->http_cancel(call->http);
+	}
 	world_timer_cancel(rest->host->world, call->timer);
 }
 

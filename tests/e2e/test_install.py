@@ -90,6 +90,8 @@ def test_installed_program_runs_and_its_manual_is_its_own(bed):
     assert re.fullmatch(r"dns01 \S+\n", version)
     assert bed.run([program, "config", "manual"]) == _read(
         f"{prefix}/share/man/man5/dns01.conf.5")
+    assert bed.run([program, "providers", "--format", "mdoc"]) == _read(
+        f"{prefix}/share/man/man7/dns01-providers.7")
 
 
 def test_manuals_render_without_a_warning(bed):
