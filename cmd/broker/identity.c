@@ -185,18 +185,17 @@ static enum err_code read_bound(const struct token_row *row, struct identity *wh
 				"the account %s may not be used from there (allowfrom)", row->id);
 }
 
-/* A token of the store by its public id; secret is the whole of what was shown. */
-static enum err_code find_in_store(struct broker *broker, const char *id, const char *secret,
-				   struct identity *who, struct err *err)
+/* A token of the store by its public id; hash is of the whole of what was shown. */
+static enum err_code find_in_store(struct broker *broker, const char *id,
+				   const uint8_t hash[SHA256_LEN], struct identity *who,
+				   struct err *err)
 {
 	const struct token_row *row = store_token(broker, id);
-	uint8_t hash[SHA256_LEN];
 	enum err_code code;
 
 	if (!row) {
 		return refuse_token(err);
 	}
-	sha256(secret, strlen(secret), hash);
 	if (strcmp(row->kind, "tsig") == 0 || !equal_constant_time(hash, row->hash, SHA256_LEN)) {
 		code = refuse_token(err);
 	} else {
@@ -233,7 +232,7 @@ static enum err_code by_token(struct broker *broker, const char *token, struct i
 		return refuse_token(err);
 	}
 	snprintf(id, sizeof(id), "%.16s", token + 6);
-	return find_in_store(broker, id, token, who, err);
+	return find_in_store(broker, id, hash, who, err);
 }
 
 /* RFC 7617: "user:password". */
@@ -391,11 +390,13 @@ enum err_code identify(struct broker *broker, const struct proof *proof, struct 
 		       struct err *err)
 {
 	struct identity *who = identity_new(broker);
+	uint8_t hash[SHA256_LEN];
 	enum err_code code = ERR_NONE;
 
 	read_from(proof, who);
 	if (proof->user && proof->password) {
-		code = find_in_store(broker, proof->user, proof->password, who, err);
+		sha256(proof->password, strlen(proof->password), hash);
+		code = find_in_store(broker, proof->user, hash, who, err);
 	} else if (proof->authorization) {
 		code = by_authorization(broker, proof->authorization, who, err);
 	} else if (!by_certificate(proof, who) && !by_user(proof, who) && !by_network(who)) {

@@ -3,7 +3,12 @@
  *
  *   IDLE -> LOCKING (the zone's lock, tried from a timer) -> PLANNING (one synced
  *     \      ^   transaction: the intent) -> APPLYING (the provider, in slices) -> IDLE
- *      LINGERING (there are only values to let go, which nobody waits for)
+ *      LINGERING (there are only values to let go, which nobody waits for), or
+ *      GATHERING (some of the few who were just answered have not come back yet)
+ *
+ * A batch costs as much for one value as for ten. When few are on their way, each answer is
+ * followed by the next request of whoever got it: the first of them would go alone, and the
+ * others wait for it. So it waits for them, for a part of the time that a batch takes.
  *
  * What is removed goes before what is added, so that an RRset near its limit has room. Rows
  * that a dead process left ride along in every batch.
@@ -12,11 +17,21 @@
 
 #define LOCK_WAIT_MAX_US ((int64_t)120 * 1000000)
 
-enum lane_state { LANE_IDLE, LANE_LINGERING, LANE_LOCKING, LANE_PLANNING, LANE_APPLYING };
+#define FEW 16 /* of more, enough are there by the time that one is answered */
+#define GATHER_MAX_US 2000
+
+enum lane_state {
+	LANE_IDLE,
+	LANE_LINGERING,
+	LANE_GATHERING, /* up to here a batch may begin */
+	LANE_LOCKING,
+	LANE_PLANNING,
+	LANE_APPLYING
+};
 
 static const char *const lane_state_names[] = {
-	[LANE_IDLE] = "idle",         [LANE_LINGERING] = "lingering", [LANE_LOCKING] = "locking",
-	[LANE_PLANNING] = "planning", [LANE_APPLYING] = "applying",
+	[LANE_IDLE] = "idle",       [LANE_LINGERING] = "lingering", [LANE_GATHERING] = "gathering",
+	[LANE_LOCKING] = "locking", [LANE_PLANNING] = "planning",   [LANE_APPLYING] = "applying",
 };
 
 /* One record to change, with the row it stands for. */
@@ -36,6 +51,10 @@ struct lane {
 	struct lane_job *queue, *queue_last; /* waits for the next batch */
 	size_t urgent;                       /* of the queue: those that do not linger */
 	struct lane_job *batch;              /* under way */
+	size_t batch_urgent;                 /* of it */
+	int64_t batch_since_us;
+	size_t expected; /* so many were just answered */
+	int64_t gather_until_us;
 	struct world_timer *timer;
 	struct lock *lock;
 	int64_t locking_since_us;
@@ -90,6 +109,16 @@ static void changes_clear(struct lane *lane)
 	lane->applied = 0;
 }
 
+/* Whoever is answered now may come again at once. */
+static void expect_again(struct lane *lane)
+{
+	int64_t now_us = world_mono_us(world_of(lane));
+	int64_t part_us = (now_us - lane->batch_since_us) / 2;
+
+	lane->expected = lane->batch_urgent <= FEW ? lane->batch_urgent : 0;
+	lane->gather_until_us = now_us + (part_us < GATHER_MAX_US ? part_us : GATHER_MAX_US);
+}
+
 /* err: of the whole batch; NULL when each job has its own already. */
 static void batch_end(struct lane *lane, const struct err *err)
 {
@@ -100,6 +129,7 @@ static void batch_end(struct lane *lane, const struct err *err)
 	lane->batch = NULL;
 	changes_clear(lane);
 	set_state(lane, LANE_IDLE);
+	expect_again(lane);
 	while (batch) {
 		struct lane_job *job = batch;
 
@@ -354,10 +384,21 @@ static bool is_urgent(const struct lane *lane, const struct lane_job *job)
 	return job->kind != JOB_LET_GO || lane->publisher->args.linger_ms == 0;
 }
 
+static size_t queue_len(const struct lane *lane)
+{
+	size_t len = 0;
+
+	for (const struct lane_job *job = lane->queue; job; job = job->next) {
+		len++;
+	}
+	return len;
+}
+
 static void plan(struct lane *lane)
 {
-	struct journal_want *wants = xcalloc(JOURNAL_PLAN_MAX, sizeof(*wants));
-	struct journal_let_go *let_go = xcalloc(JOURNAL_PLAN_MAX, sizeof(*let_go));
+	size_t room = queue_len(lane) + 1;
+	struct journal_want *wants = xcalloc(room, sizeof(*wants));
+	struct journal_let_go *let_go = xcalloc(room, sizeof(*let_go));
 	struct journal_plan planned = {
 		.zone = lane->zone,
 		.provider = lane->use->name,
@@ -368,9 +409,8 @@ static void plan(struct lane *lane)
 	struct lane_job **end = &lane->batch;
 
 	set_state(lane, LANE_PLANNING);
-	while (*end) {
-		end = &(*end)->next;
-	}
+	lane->batch_since_us = world_mono_us(world_of(lane));
+	lane->batch_urgent = 0;
 	while (lane->queue && planned.want_count < JOURNAL_PLAN_MAX &&
 	       planned.let_go_count < JOURNAL_PLAN_MAX) {
 		struct lane_job *job = lane->queue;
@@ -378,6 +418,7 @@ static void plan(struct lane *lane)
 		lane->queue = job->next;
 		lane->queue_last = lane->queue ? lane->queue_last : NULL;
 		lane->urgent -= is_urgent(lane, job);
+		lane->batch_urgent += is_urgent(lane, job);
 		job->next = NULL;
 		*end = job;
 		end = &job->next;
@@ -427,6 +468,7 @@ static void on_lock_timer(void *arg)
 		return;
 	}
 	lane->batch = lane->queue;
+	lane->batch_urgent = 0;
 	lane->queue = lane->queue_last = NULL;
 	lane->urgent = 0;
 	batch_end(lane, &err);
@@ -439,7 +481,7 @@ static void begin(struct lane *lane)
 	lane->timer = world_timer_start(world_of(lane), 0, on_lock_timer, lane);
 }
 
-static void on_lingered(void *arg)
+static void on_waited(void *arg)
 {
 	struct lane *lane = arg;
 
@@ -447,20 +489,31 @@ static void on_lingered(void *arg)
 	begin(lane);
 }
 
+static void wait_first(struct lane *lane, enum lane_state state, int64_t wait_us)
+{
+	if (lane->state != state) {
+		world_timer_cancel(world_of(lane), lane->timer);
+		set_state(lane, state);
+		lane->timer = world_timer_start(world_of(lane), wait_us, on_waited, lane);
+	}
+}
+
 static void lane_kick(struct lane *lane)
 {
-	if ((lane->state != LANE_IDLE && lane->state != LANE_LINGERING) || !lane->queue) {
+	int64_t gather_us;
+
+	if (lane->state > LANE_GATHERING || !lane->queue) {
 		return;
 	}
-	if (lane->urgent > 0) {
+	gather_us = lane->gather_until_us - world_mono_us(world_of(lane));
+	if (lane->urgent > 0 && lane->urgent < lane->expected && gather_us > 0) {
+		wait_first(lane, LANE_GATHERING, gather_us);
+	} else if (lane->urgent > 0) {
 		world_timer_cancel(world_of(lane), lane->timer);
 		lane->timer = NULL;
 		begin(lane);
 	} else if (lane->state == LANE_IDLE) {
-		set_state(lane, LANE_LINGERING);
-		lane->timer =
-			world_timer_start(world_of(lane), lane->publisher->args.linger_ms * 1000,
-					  on_lingered, lane);
+		wait_first(lane, LANE_LINGERING, lane->publisher->args.linger_ms * 1000);
 	}
 }
 
