@@ -9,7 +9,7 @@ static const char short_escapes[] = {
 	['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
 };
 
-#define SHORT_MAX 400 /* octets of key and text that are put together at once */
+#define SHORT_MAX 200 /* a key, and a text, that are put together at once are shorter */
 
 /* How many octets from text on stand for themselves. */
 static size_t plain_span(const char *text)
@@ -49,36 +49,51 @@ static void put_key(struct buf *out, const char *key)
 	}
 }
 
-/* Most members: an ASCII text that needs no escape, and is short. False: it is not put. */
+#define EACH_OCTET(octet) (UINT64_C(0x0101010101010101) * (octet))
+
+/* ASCII without an escape; eight octets at once. */
+static bool stands_for_itself(const char *text, size_t len)
+{
+	while (len > 0) {
+		size_t part = len < 8 ? len : 8;
+		uint64_t octets = EACH_OCTET('x');
+		uint64_t odd;
+
+		memcpy(&octets, text, part);
+		/* The high bit of an octet that is negative now: it was too small, or zero. */
+		odd = octets | (octets - EACH_OCTET(0x20)) |
+		      ((octets ^ EACH_OCTET('"')) - EACH_OCTET(1)) |
+		      ((octets ^ EACH_OCTET('\\')) - EACH_OCTET(1));
+		if (odd & EACH_OCTET(0x80)) {
+			return false;
+		}
+		text += part;
+		len -= part;
+	}
+	return true;
+}
+
+/* Most members: a text that needs no escape, and is short. False: it is not put. */
 static bool put_short(struct buf *out, const char *key, const char *text)
 {
-	char whole[SHORT_MAX + 8];
+	char whole[2 * SHORT_MAX + 8];
+	size_t key_len = strnlen(key, SHORT_MAX);
+	size_t text_len = strnlen(text, SHORT_MAX);
 	size_t len = 0;
 
+	if (key_len == SHORT_MAX || text_len == SHORT_MAX || !stands_for_itself(text, text_len)) {
+		return false;
+	}
 	if (wants_comma(out)) {
 		whole[len++] = ',';
 	}
 	whole[len++] = '"';
-	for (; *key && len < SHORT_MAX; key++) {
-		whole[len++] = *key;
-	}
-	if (*key) {
-		return false;
-	}
-	whole[len++] = '"';
-	whole[len++] = ':';
-	whole[len++] = '"';
-	for (; *text && len < SHORT_MAX; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
-			return false;
-		}
-		whole[len++] = (char)c;
-	}
-	if (*text) {
-		return false;
-	}
+	memcpy(whole + len, key, key_len);
+	len += key_len;
+	memcpy(whole + len, "\":\"", 3);
+	len += 3;
+	memcpy(whole + len, text, text_len);
+	len += text_len;
 	whole[len++] = '"';
 	buf_add(out, whole, len);
 	return true;

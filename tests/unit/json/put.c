@@ -37,7 +37,8 @@ static void it_is_what_a_tree_gives(void **state)
 /* Short ones are put together in one piece of memory. */
 static void of_any_length(void **state)
 {
-	char text[501];
+	static const char odd[] = { '"', '\\', '\001', '\037', '\177', '\200', '\377', ' ', '#' };
+	char text[301];
 
 	(void)state;
 	for (size_t len = 1; len < sizeof(text); len++) {
@@ -46,8 +47,13 @@ static void of_any_length(void **state)
 		is_what_a_tree_gives("key", text);
 		is_what_a_tree_gives(text, "value");
 		is_what_a_tree_gives(text, "");
-		text[len - 1] = '"';
-		is_what_a_tree_gives("key", text);
+		for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+			size_t at = len * 7 / 8;
+
+			text[at] = odd[i];
+			is_what_a_tree_gives("key", text);
+			text[at] = 'x';
+		}
 	}
 }
 
