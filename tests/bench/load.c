@@ -6,8 +6,8 @@
  *       with CAFILE SOCKET is ADDRESS:PORT and TLS is spoken
  *   load direct ADDRESS KEYFILE ZONE PER_MESSAGE SECONDS   one connection: add, delete, again
  *
- * Prints one line of JSON: challenges, seconds, CPU of this program, and for `broker` the latencies
- * of publishing. Connections are made before the clock starts.
+ * Prints one line of JSON: challenges, seconds, CPU of this program, and the latencies of
+ * publishing, for `direct` those of each UPDATE. Connections are made before the clock starts.
  */
 #include "dns01/dns.h"
 #include "dns01/json.h"
@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/un.h>
@@ -54,11 +55,52 @@ static void random_value(char out[VALUE_LEN + 1])
 	base64url_encode(out, VALUE_LEN + 1, draw, sizeof(draw));
 }
 
+struct latencies {
+	int64_t *us;
+	size_t count, cap;
+};
+
+static void note_latency(struct latencies *all, int64_t us)
+{
+	if (all->count == all->cap) {
+		all->cap = all->cap ? 2 * all->cap : 1024;
+		all->us = xreallocarray(all->us, all->cap, sizeof(int64_t));
+	}
+	all->us[all->count++] = us;
+}
+
 static int compare_i64(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
 	return (x > y) - (x < y);
+}
+
+static double percentile_ms(const struct latencies *all, double share)
+{
+	return all->count == 0 ? 0
+			       : (double)all->us[(size_t)((double)(all->count - 1) * share)] / 1e3;
+}
+
+struct result {
+	uint64_t challenges, failures;
+	double seconds, cpu_s;
+	struct latencies latencies;
+};
+
+static void print_result(struct result *result)
+{
+	struct latencies *all = &result->latencies;
+
+	if (all->count > 0) {
+		qsort(all->us, all->count, sizeof(int64_t), compare_i64);
+	}
+	printf("{\"challenges\":%llu,\"failures\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f,"
+	       "\"p50_ms\":%.2f,\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
+	       (unsigned long long)result->challenges, (unsigned long long)result->failures,
+	       result->seconds, result->cpu_s, percentile_ms(all, 0.5), percentile_ms(all, 0.95),
+	       percentile_ms(all, 0.99));
+	free(all->us);
 }
 
 /* ---- through the broker --------------------------------------------------------------- */
@@ -78,9 +120,7 @@ struct run {
 	const char *token;
 	int64_t end_us, begin_us;
 	size_t active;
-	uint64_t challenges, failures;
-	int64_t *latency;
-	size_t latency_count, latency_cap;
+	struct result result;
 };
 
 static void send_text(struct client *client, const char *text)
@@ -136,33 +176,24 @@ static const char *whole_answer(struct client *client)
 	return client->len >= want ? end + 4 : NULL;
 }
 
-static void note_latency(struct run *run, int64_t us)
-{
-	if (run->latency_count == run->latency_cap) {
-		run->latency_cap = run->latency_cap ? 2 * run->latency_cap : 1024;
-		run->latency = xreallocarray(run->latency, run->latency_cap, sizeof(int64_t));
-	}
-	run->latency[run->latency_count++] = us;
-}
-
 static void take_answer(struct run *run, struct client *client, const char *body)
 {
 	const char *id = strstr(body, "\"id\":\"");
 	bool good = strncmp(client->answer, "HTTP/1.1 200", 12) == 0;
 
 	if (!good) {
-		if (run->failures++ == 0) {
+		if (run->result.failures++ == 0) {
 			fprintf(stderr, "load: %s\n", client->answer);
 		}
 	}
 	if (!client->deleting && good && id) {
-		note_latency(run, now_us() - client->started_us);
+		note_latency(&run->result.latencies, now_us() - client->started_us);
 		snprintf(client->id, sizeof(client->id), "%.16s", id + 6);
 		client->len = 0;
 		retract(run, client);
 		return;
 	}
-	run->challenges += client->deleting && good;
+	run->result.challenges += client->deleting && good;
 	client->len = 0;
 	if (now_us() < run->end_us) {
 		publish(run, client);
@@ -245,7 +276,25 @@ static SSL_CTX *tls_begin(const char *ca_file)
 	return ctx;
 }
 
-static void open_client(struct client *client, const char *place, SSL_CTX *ctx)
+/* The first of a thousand handshakes must not wait for the last one without having asked: the
+ * broker closes what brings no request for some seconds. */
+static void ask_once(const struct run *run, struct client *client)
+{
+	char request[600];
+
+	snprintf(request, sizeof(request),
+		 "GET /v1/challenges/none HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer %s\r\n\r\n",
+		 run->token);
+	send_text(client, request);
+	while (!whole_answer(client)) {
+		client->len += read_some(client);
+		client->answer[client->len] = '\0';
+	}
+	client->len = 0;
+}
+
+static void open_client(const struct run *run, struct client *client, const char *place,
+			SSL_CTX *ctx)
 {
 	client->fd = ctx ? connect_tcp(place) : connect_unix(place);
 	if (!ctx) {
@@ -253,27 +302,13 @@ static void open_client(struct client *client, const char *place, SSL_CTX *ctx)
 	}
 	client->tls = SSL_new(ctx);
 	if (!client->tls || SSL_set_fd(client->tls, client->fd) != 1 ||
-	    SSL_connect(client->tls) != 1 ||
-	    fcntl(client->fd, F_SETFL, fcntl(client->fd, F_GETFL) | O_NONBLOCK) != 0) {
+	    SSL_connect(client->tls) != 1) {
 		die("TLS");
 	}
-}
-
-static int64_t percentile(const struct run *run, double share)
-{
-	return run->latency_count == 0
-		       ? 0
-		       : run->latency[(size_t)((double)(run->latency_count - 1) * share)];
-}
-
-static void print_run(struct run *run, double used_s)
-{
-	qsort(run->latency, run->latency_count, sizeof(int64_t), compare_i64);
-	printf("{\"challenges\":%llu,\"failures\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f,"
-	       "\"p50_ms\":%.2f,\"p95_ms\":%.2f,\"p99_ms\":%.2f}\n",
-	       (unsigned long long)run->challenges, (unsigned long long)run->failures,
-	       (double)(now_us() - run->begin_us) / 1e6, used_s, (double)percentile(run, 0.5) / 1e3,
-	       (double)percentile(run, 0.95) / 1e3, (double)percentile(run, 0.99) / 1e3);
+	ask_once(run, client);
+	if (fcntl(client->fd, F_SETFL, fcntl(client->fd, F_GETFL) | O_NONBLOCK) != 0) {
+		die("TLS");
+	}
 }
 
 static void turn(struct run *run, int epoll)
@@ -309,7 +344,7 @@ static int through_broker(char **argv)
 		struct epoll_event event = { .events = EPOLLIN, .data.ptr = &clients[i] };
 
 		clients[i].number = i;
-		open_client(&clients[i], argv[0], ctx);
+		open_client(&run, &clients[i], argv[0], ctx);
 		epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &event);
 	}
 	used_s = cpu_s();
@@ -321,13 +356,14 @@ static int through_broker(char **argv)
 	while (run.active > 0) {
 		turn(&run, epoll);
 	}
-	print_run(&run, cpu_s() - used_s);
+	run.result.cpu_s = cpu_s() - used_s;
+	run.result.seconds = (double)(now_us() - run.begin_us) / 1e6;
+	print_result(&run.result);
 	for (size_t i = 0; i < count; i++) {
 		SSL_free(clients[i].tls);
 	}
 	SSL_CTX_free(ctx);
 	free(clients);
-	free(run.latency);
 	buf_wipe(&token);
 	return 0;
 }
@@ -344,8 +380,8 @@ struct direct {
 	struct dns_change changes[PER_MESSAGE_MAX];
 	char owner[PER_MESSAGE_MAX][64];
 	char value[PER_MESSAGE_MAX][VALUE_LEN + 1];
-	int64_t end_us;
-	uint64_t challenges;
+	int64_t end_us, sent_us;
+	struct result result;
 };
 
 static void send_update(struct direct *direct, bool add);
@@ -359,8 +395,9 @@ static void on_updated(void *arg, const struct err *err)
 		fprintf(stderr, "load: %s\n", err->text);
 		exit(1);
 	}
+	note_latency(&direct->result.latencies, now_us() - direct->sent_us);
 	if (!added) {
-		direct->challenges += direct->count;
+		direct->result.challenges += direct->count;
 		if (now_us() >= direct->end_us) {
 			world_real_stop(direct->world);
 			return;
@@ -380,6 +417,7 @@ static void send_update(struct direct *direct, bool add)
 							  .value = direct->value[i],
 							  .ttl_s = 60 };
 	}
+	direct->sent_us = now_us();
 	dns_update_start(direct->dns,
 			 &(struct dns_update){ .server = direct->server,
 					       .zone = direct->zone,
@@ -412,8 +450,9 @@ static int straight(char **argv)
 	}
 	send_update(&direct, true);
 	world_real_run(direct.world);
-	printf("{\"challenges\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f}\n",
-	       (unsigned long long)direct.challenges, (double)(now_us() - begin_us) / 1e6, cpu_s());
+	direct.result.cpu_s = cpu_s();
+	direct.result.seconds = (double)(now_us() - begin_us) / 1e6;
+	print_result(&direct.result);
 	tsig_key_free(direct.key);
 	dns_client_free(direct.dns);
 	world_real_free(direct.world);
@@ -422,6 +461,7 @@ static int straight(char **argv)
 
 int main(int argc, char **argv)
 {
+	signal(SIGPIPE, SIG_IGN);
 	if ((argc == 6 || argc == 7) && strcmp(argv[1], "broker") == 0) {
 		return through_broker(argv + 2);
 	}
