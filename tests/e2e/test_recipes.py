@@ -277,3 +277,19 @@ def test_server_that_shows_the_old_certificate_is_a_failure(bed):
     host.configure(serves).deploy().assert_ok()
     result = host.issue().assert_failed(_recipe("serves"), code=DEPLOY_FAILED)
     assert "not the new one" in result.out
+
+
+def test_server_with_a_certificate_of_each_key_is_asked_for_both(bed):
+    host, port = Host(bed), bed.port()
+    keys = ["p256", "rsa2048"]
+    host.configure(keys=keys).issue().assert_ok()
+    ec, rsa = bed.current(), bed.current("test-rsa2048")
+    bed.spawn("openssl", [bed.tool("openssl"), "s_server", "-accept",
+                          f"127.0.0.1:{port}", "-cert", f"{ec}/cert.pem",
+                          "-key", f"{ec}/privkey.pem", "-cert_chain",
+                          f"{ec}/chain.pem", "-dcert", f"{rsa}/cert.pem",
+                          "-dkey", f"{rsa}/privkey.pem", "-quiet"],
+              bed.new_folder("s_server"))
+    _wait_shown(bed, port)
+    host.configure((_recipe("serves"), f"127.0.0.1:{port}", "{lineage}"),
+                   keys=keys).deploy().assert_ok()
