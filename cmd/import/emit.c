@@ -150,8 +150,13 @@ enum err_code emit_merged(const struct import *import, struct conf **out, struct
 	emit_all(import, conf);
 	code = conf_check(conf, import->args->rows, err);
 	if (code != ERR_NONE) {
+		struct err found = *err;
+
 		conf_free(conf);
-		return code;
+		/* Of the two together: neither alone has it. */
+		return err_set(err, code, found.subject,
+			       "%.900s (with what is imported beside it; nothing was written)",
+			       found.text);
 	}
 	*out = conf;
 	return ERR_NONE;

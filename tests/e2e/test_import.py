@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 
-from testbed.config import rfc2136, text_of, zone
+from testbed.config import account, certificate, rfc2136, text_of, zone
 
 NAMES = ("*.example.com", "example.com")
 
@@ -316,6 +316,27 @@ def test_a_configuration_that_includes_nothing_is_told(bed):
         file.write("parallel = 2;\n")
     said(old.lines("--ca-root", pebble.ca_root), "todo", "dns01.conf",
          "conf.d/*.conf", "include")
+
+
+def test_what_only_the_import_makes_ambiguous_is_told(bed):
+    """One account needs no name, two do."""
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    old = Old(bed, "certbot", run_certbot(bed, pebble, site))
+    text = "".join(f"{name} = {text_of(value)};\n" for name, value in {
+        "include": ["conf.d/*.conf"], "accounts": [account(pebble, name="mine")],
+        "providers": [rfc2136(site)], "zones": [zone("example.com")],
+        "certificates": [certificate("www.example.com")]}.items())
+    with open(old.conf, "w", encoding="ascii") as file:
+        file.write(text)
+    old.check()
+    for more in ((), ("--dry-run",)):
+        old.run("--ca-root", pebble.ca_root, *more).assert_failed(
+            "certificates[0].account", "with what is imported beside it", "nothing was written",
+            code=78)
+    with open(old.conf, "w", encoding="ascii") as file:
+        file.write(text.replace('names = [ "www', 'account = "mine"; names = [ "www'))
+    old.run("--ca-root", pebble.ca_root).assert_ok()
+    old.check()
 
 
 def test_nothing_is_left_of_an_import_that_fails(bed):
