@@ -12,6 +12,10 @@
 /* Nobody was reached, so nothing was used up: soon enough for every run of an hourly timer. */
 #define PASSING_MAX_S (HOUR_S / 2)
 #define EXPIRED_MAX_S HOUR_S
+#define VERDICT_FIRST_S (10 * MINUTE_S)
+#define VERDICT_MIN_S (HOUR_S + 10 * MINUTE_S) /* an hour, when its jitter is off */
+/* The CA is about to revoke it, and CAs have a day for that: a tenth of it, and less. */
+#define HURRIED_MAX_S (2 * HOUR_S)
 #define ASK_MIN_S MINUTE_S
 #define ASK_SILENCE_S (5 * MINUTE_S)
 #define ASK_LATER_S (6 * HOUR_S) /* RFC 9773 s.4.3.3 */
@@ -56,7 +60,17 @@ static int64_t longest_wait(const struct renewal *row, int64_t now_s)
 	if (now_s >= row->not_after) {
 		return EXPIRED_MAX_S;
 	}
-	return clamp((row->not_after - now_s) / 10, WAIT_MIN_S, DAY_S);
+	return clamp((row->not_after - now_s) / 10, WAIT_MIN_S,
+		     row->hurried ? HURRIED_MAX_S : DAY_S);
+}
+
+/* CAs allow five failed validations of a name in an hour, and a wildcard beside its name counts
+ * twice: so never more than two tries in an hour, however little of its life is left. */
+static int64_t verdict_wait(unsigned refusals, int64_t most_s)
+{
+	int64_t wait_s = grown(refusals, VERDICT_FIRST_S, 10, most_s);
+
+	return refusals > 1 && wait_s < VERDICT_MIN_S ? VERDICT_MIN_S : wait_s;
 }
 
 void renewal_take_failure(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw)
@@ -68,14 +82,16 @@ void renewal_take_failure(struct renewal *row, const struct err *err, int64_t no
 	row->failures += row->failures < UINT32_MAX;
 	row->refusals += verdict && row->refusals < UINT32_MAX;
 	if (verdict) {
-		wait_s = grown(row->refusals, MINUTE_S, 10, most_s);
+		wait_s = verdict_wait(row->refusals, most_s);
 	} else {
 		wait_s = grown(row->failures, MINUTE_S, 2,
 			       most_s < PASSING_MAX_S ? most_s : PASSING_MAX_S);
 	}
 	wait_s = clamp(jittered(wait_s, draw), WAIT_MIN_S, DAY_S);
+	/* A limit is the CA's to set; a server that is down may say "in ten years", and be back
+	 * in an hour: it is asked again while there is time. */
 	if (err->retry_after_s > wait_s) {
-		wait_s = clamp(err->retry_after_s, 0, RETRY_AFTER_MAX_S);
+		wait_s = clamp(err->retry_after_s, wait_s, verdict ? RETRY_AFTER_MAX_S : most_s);
 	}
 	row->failed_at = now_s;
 	row->retry_at = now_s + wait_s;
@@ -113,7 +129,8 @@ void renewal_take_silence(struct renewal *row, const struct err *err, int64_t no
 
 	row->ask_failures += row->ask_failures < UINT32_MAX;
 	if (err->retry_after_s > 0) {
-		wait_s = clamp(err->retry_after_s, ASK_MIN_S, DAY_S);
+		wait_s = clamp(err->retry_after_s, ASK_MIN_S,
+			       acme_passing(err) ? ASK_LATER_S : DAY_S);
 	} else if (acme_passing(err)) {
 		wait_s = jittered(grown(row->ask_failures, ASK_SILENCE_S, 2, ASK_LATER_S), draw);
 	}

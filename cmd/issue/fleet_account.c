@@ -107,7 +107,7 @@ static int64_t allowance(const struct conf_account *conf, const struct plan *pla
 {
 	int64_t most = conf->orders_per_3h;
 
-	if (!plan->exempt && plan->rank >= URGENT_RANK) {
+	if (!plan->exempt && plan->rank > URGENT_RANK) {
 		most -= most / 3;
 	}
 	return most;

@@ -351,6 +351,10 @@ static void silence_passes_or_lasts(void **state)
 	passing.retry_after_s = 90;
 	renewal_take_silence(&row, &passing, T0, 0);
 	assert_int_equal(row.ask_at, T0 + 90);
+	/* a day is for the CA's word, not for a server that is down: RFC 9773 s.4.3.3 */
+	passing.retry_after_s = INT64_MAX;
+	renewal_take_silence(&row, &passing, T0, 0);
+	assert_int_equal(row.ask_at, T0 + 6 * HOUR);
 }
 
 /* ---- changed ---- */
@@ -434,10 +438,10 @@ static void a_failure_holds_it_back_but_not_a_clock_that_went_back(void **state)
 	(void)state;
 	snprintf(err.text, sizeof(err.text), "the CA saw no record");
 	renewal_take_failure(&row, &err, input.now_s, 0);
-	assert_plan(&input, PLAN_BACKS_OFF, PLAN_LIFE, input.now_s + 60);
+	assert_plan(&input, PLAN_BACKS_OFF, PLAN_LIFE, input.now_s + 600);
 	assert_text(&input, "a third of its life is left then; it failed 1 time and is tried again "
-			    "at 2027-01-28T02:01:00Z: the CA saw no record");
-	input.now_s += 60;
+			    "at 2027-01-28T02:10:00Z: the CA saw no record");
+	input.now_s += 600;
 	assert_plan(&input, PLAN_DUE, PLAN_LIFE, T0 + 60 * DAY);
 	input.now_s = T0 + 64 * DAY;
 	assert_plan(&input, PLAN_DUE, PLAN_LIFE, T0 + 60 * DAY);
@@ -480,24 +484,40 @@ static void the_ca_s_verdicts_back_off_to_a_day(void **state)
 	struct err err = { .code = ERR_ACME };
 
 	(void)state;
-	assert_int_equal(wait_of(&row, &err, T0, 0), 60);
 	assert_int_equal(wait_of(&row, &err, T0, 0), 600);
 	assert_int_equal(wait_of(&row, &err, T0, 0), 6000);
 	assert_int_equal(wait_of(&row, &err, T0, 0), 60000);
 	assert_int_equal(wait_of(&row, &err, T0, 0), DAY);
 	assert_int_equal(wait_of(&row, &err, T0, 0), DAY);
-	assert_int_equal(row.failures, 6);
+	assert_int_equal(row.failures, 5);
 	row.failures = row.refusals = UINT32_MAX;
 	assert_int_equal(wait_of(&row, &err, T0, 0), DAY);
 	assert_int_equal(row.failures, UINT32_MAX);
 	assert_int_equal(row.refusals, UINT32_MAX);
 	assert_in_range(wait_of(&row, &err, T0, UINT64_MAX), DAY - DAY / 10, DAY);
-	/* a tenth of what is left, never nothing, an hour once it is over */
+	/* a tenth of what is left, but twice an hour at most; the same once it is over */
 	assert_int_equal(wait_of(&row, &err, T0 + 85 * DAY, 0), DAY / 2);
+	assert_in_range(wait_of(&row, &err, row.not_after - 1, UINT64_MAX), HOUR, HOUR + 600);
+	assert_in_range(wait_of(&row, &err, row.not_after + DAY, UINT64_MAX), HOUR, HOUR + 600);
+	row.refusals = 0;
 	assert_int_equal(wait_of(&row, &err, row.not_after - 1, 0), 60);
-	assert_int_equal(wait_of(&row, &err, row.not_after + DAY, 0), HOUR);
+	row.refusals = 10;
 	row.serial = NULL;
 	assert_int_equal(wait_of(&row, &err, T0 + 500 * DAY, 0), DAY);
+	free(row.failure);
+}
+
+/* CAs have a day to revoke what they must. */
+static void what_is_to_be_revoked_waits_two_hours_at_most(void **state)
+{
+	struct renewal row = good_row();
+	struct err err = { .code = ERR_ACME };
+
+	(void)state;
+	row.hurried = true;
+	for (size_t i = 0; i < 20; i++) {
+		assert_in_range(wait_of(&row, &err, T0, 0), 600, 2 * HOUR);
+	}
 	free(row.failure);
 }
 
@@ -529,9 +549,15 @@ static void retry_after_is_obeyed_within_reason(void **state)
 	err.retry_after_s = INT64_MAX;
 	assert_int_equal(wait_of(&row, &err, T0, 0), 8 * DAY);
 	err.retry_after_s = 1;
-	assert_int_equal(wait_of(&row, &err, T0, 0), 6000);
-	err.retry_after_s = INT64_MIN;
 	assert_int_equal(wait_of(&row, &err, T0, 0), 60000);
+	err.retry_after_s = INT64_MIN;
+	assert_int_equal(wait_of(&row, &err, T0, 0), DAY);
+	/* a server that is down says what it likes: it is no limit */
+	err = (struct err){ .code = ERR_NETWORK, .retry_after_s = 2 * HOUR };
+	assert_int_equal(wait_of(&row, &err, T0, 0), 2 * HOUR);
+	err.retry_after_s = INT64_MAX;
+	assert_int_equal(wait_of(&row, &err, T0, 0), DAY);
+	assert_int_equal(wait_of(&row, &err, row.not_after - 10 * HOUR, 0), HOUR);
 	free(row.failure);
 }
 
@@ -598,6 +624,7 @@ int main(void)
 		cmocka_unit_test(a_failure_holds_it_back_but_not_a_clock_that_went_back),
 		cmocka_unit_test(a_pause_lasts_until_it_is_forced),
 		cmocka_unit_test(the_ca_s_verdicts_back_off_to_a_day),
+		cmocka_unit_test(what_is_to_be_revoked_waits_two_hours_at_most),
 		cmocka_unit_test(what_passes_is_tried_at_least_every_half_hour),
 		cmocka_unit_test(retry_after_is_obeyed_within_reason),
 		cmocka_unit_test(no_number_breaks_it),
