@@ -7,42 +7,61 @@
 
 #define PROBLEM "urn:ietf:params:acme:error:"
 #define BODY_MAX (64 * 1024)
+#define NONCES_MAX 300
 
-struct ca *ca_new(void)
+static const struct ca_rules no_rules;
+
+struct ca *ca_new(const char *url, const struct ca_rules *rules)
 {
-	return xcalloc(1, sizeof(struct ca));
+	struct ca *ca = xcalloc(1, sizeof(*ca));
+
+	ca->url = url;
+	ca->rules = rules ? rules : &no_rules;
+	return ca;
+}
+
+static void order_free(struct ca_order *order)
+{
+	if (order) {
+		strlist_clear(&order->names);
+		free(order->leaf.chain);
+		free(order);
+	}
+}
+
+void ca_forget(struct ca *ca, size_t number)
+{
+	order_free(ca->order[number]);
+	ca->order[number] = NULL;
 }
 
 void ca_free(struct ca *ca)
 {
-	for (size_t i = 0; i < ca->order_count; i++) {
-		strlist_clear(&ca->order[i].names);
-		free(ca->order[i].chain);
+	while (ca) {
+		struct ca *next = ca->next;
+
+		for (size_t i = 0; i < ca->order_count; i++) {
+			order_free(ca->order[i]);
+		}
+		free(ca->order);
+		strlist_clear(&ca->nonces);
+		free(ca);
+		ca = next;
 	}
-	strlist_clear(&ca->nonces);
-	free(ca);
+}
+
+static void order_add(struct ca *ca, struct ca_order *order)
+{
+	if (ca->order_count == ca->order_cap) {
+		ca->order_cap = ca->order_cap ? 2 * ca->order_cap : 16;
+		ca->order = xreallocarray(ca->order, ca->order_cap, sizeof(*ca->order));
+	}
+	ca->order[ca->order_count++] = order;
 }
 
 /* ---- one request ---- */
 
-struct asked {
-	uint64_t id;
-	char method[8];
-	char url[256];
-	char body[];
-};
-
-struct exchange {
-	struct sim *sim;
-	struct ca *ca;
-	const struct asked *asked;
-	const char *path; /* after CA_URL */
-	struct json *jws, *header;
-	char *payload;
-	struct sim_answer answer;
-};
-
-static void problem(struct exchange *exchange, int status, const char *type, const char *detail)
+void ca_problem(struct exchange *exchange, int status, const char *type, const char *detail)
 {
 	struct sim_answer *answer = &exchange->answer;
 
@@ -58,6 +77,11 @@ static void give_nonce(struct exchange *exchange)
 	char *nonce = exchange->answer.nonce;
 
 	snprintf(nonce, sizeof(exchange->answer.nonce), "nonce-%u", ++ca->nonce_count);
+	if (ca->nonces.count == NONCES_MAX) { /* they age */
+		free(ca->nonces.item[0]);
+		memmove(ca->nonces.item, ca->nonces.item + 1,
+			ca->nonces.count-- * sizeof(*ca->nonces.item));
+	}
 	strlist_add(&ca->nonces, nonce);
 }
 
@@ -66,8 +90,8 @@ static bool take_nonce(struct ca *ca, const char *nonce)
 	for (size_t i = 0; nonce && i < ca->nonces.count; i++) {
 		if (strcmp(ca->nonces.item[i], nonce) == 0) {
 			free(ca->nonces.item[i]);
-			ca->nonces.item[i] = ca->nonces.item[--ca->nonces.count];
-			ca->nonces.item[ca->nonces.count] = NULL;
+			memmove(&ca->nonces.item[i], &ca->nonces.item[i + 1],
+				(ca->nonces.count-- - i) * sizeof(*ca->nonces.item));
 			return true;
 		}
 	}
@@ -92,12 +116,13 @@ static const char *const status_names[] = {
 	[CA_VALID] = "valid",     [CA_INVALID] = "invalid",
 };
 
-static void say_order(struct exchange *exchange, size_t number)
+void ca_say_order(struct exchange *exchange, size_t number)
 {
-	const struct ca_order *order = &exchange->ca->order[number];
+	const struct ca_order *order = exchange->ca->order[number];
+	const char *url = exchange->ca->url;
 	struct buf *body = &exchange->answer.body;
 
-	snprintf(exchange->answer.location, sizeof(exchange->answer.location), CA_URL "/order/%zu",
+	snprintf(exchange->answer.location, sizeof(exchange->answer.location), "%s/order/%zu", url,
 		 number);
 	buf_addf(body, "{\"status\":\"%s\",\"identifiers\":[", status_names[order->status]);
 	for (size_t i = 0; i < order->names.count; i++) {
@@ -106,31 +131,31 @@ static void say_order(struct exchange *exchange, size_t number)
 	}
 	buf_add_str(body, "],\"authorizations\":[");
 	for (size_t i = 0; i < order->names.count; i++) {
-		buf_addf(body, "%s\"" CA_URL "/authz/%zu/%zu\"", i ? "," : "", number, i);
+		buf_addf(body, "%s\"%s/authz/%zu/%zu\"", i ? "," : "", url, number, i);
 	}
-	buf_addf(body, "],\"finalize\":\"" CA_URL "/finalize/%zu\"", number);
+	buf_addf(body, "],\"finalize\":\"%s/finalize/%zu\"", url, number);
 	if (order->status == CA_VALID) {
-		buf_addf(body, ",\"certificate\":\"" CA_URL "/cert/%zu\"", number);
+		buf_addf(body, ",\"certificate\":\"%s/cert/%zu\"", url, number);
 	}
 	buf_add_str(body, "}");
 }
 
 static void say_challenge(struct exchange *exchange, size_t number, size_t i)
 {
-	const struct ca_authz *authz = &exchange->ca->order[number].authz[i];
+	const struct ca_authz *authz = &exchange->ca->order[number]->authz[i];
 	const char *status = authz->status == CA_PENDING && authz->answered
 				     ? "processing"
 				     : status_names[authz->status];
 
 	buf_addf(&exchange->answer.body,
-		 "{\"type\":\"dns-01\",\"status\":\"%s\",\"url\":\"" CA_URL
-		 "/challenge/%zu/%zu\",\"token\":\"%s\"}",
-		 status, number, i, authz->token);
+		 "{\"type\":\"dns-01\",\"status\":\"%s\",\"url\":\"%s/challenge/%zu/%zu\","
+		 "\"token\":\"%s\"}",
+		 status, exchange->ca->url, number, i, authz->token);
 }
 
 static void say_authz(struct exchange *exchange, size_t number, size_t i)
 {
-	const struct ca_authz *authz = &exchange->ca->order[number].authz[i];
+	const struct ca_authz *authz = &exchange->ca->order[number]->authz[i];
 	struct buf *body = &exchange->answer.body;
 
 	buf_addf(body,
@@ -153,13 +178,13 @@ static size_t number_in(const char *path, unsigned place)
 		path += *path == '/';
 	}
 	snprintf(text, sizeof(text), "%.*s", (int)strcspn(path, "/"), path);
-	return text_parse_u64(text, 1000, &number) ? number : SIZE_MAX;
+	return text_parse_u64(text, 10000000, &number) ? number : SIZE_MAX;
 }
 
 static struct ca_order *order_of(struct exchange *exchange, size_t *number)
 {
 	*number = number_in(exchange->path, 1);
-	return *number < exchange->ca->order_count ? &exchange->ca->order[*number] : NULL;
+	return *number < exchange->ca->order_count ? exchange->ca->order[*number] : NULL;
 }
 
 /* ---- what happens ---- */
@@ -183,7 +208,8 @@ static void new_account(struct exchange *exchange)
 		sim_violated(exchange->sim, "a second account is made");
 	}
 	snprintf(exchange->ca->thumbprint, sizeof(exchange->ca->thumbprint), "%.43s", text);
-	snprintf(exchange->answer.location, sizeof(exchange->answer.location), CA_URL "/account/1");
+	snprintf(exchange->answer.location, sizeof(exchange->answer.location), "%s/account/1",
+		 exchange->ca->url);
 	buf_add_str(&exchange->answer.body, "{\"status\":\"valid\"}");
 }
 
@@ -201,30 +227,44 @@ static void make_authz(struct exchange *exchange, struct ca_authz *authz, const 
 	base64url_encode(authz->value, sizeof(authz->value), draw, sizeof(draw));
 }
 
-static void new_order(struct exchange *exchange)
+static struct ca_order *read_order(struct exchange *exchange, const struct json *payload)
 {
-	struct ca *ca = exchange->ca;
-	struct ca_order *order = &ca->order[ca->order_count];
-	const struct json *list;
-	struct json *payload = NULL;
-	struct err err;
+	const struct json *list = json_get(payload, "identifiers");
+	struct ca_order *order = xcalloc(1, sizeof(*order));
 
-	if (ca->order_count == CA_ORDERS_MAX ||
-	    json_parse(exchange->payload, strlen(exchange->payload), &payload, &err) != ERR_NONE) {
-		sim_violated(exchange->sim, "newOrder: too many, or no JSON");
-		return;
-	}
-	list = json_get(payload, "identifiers");
+	order->made_us = exchange->sim->now_us;
 	for (size_t i = 0; i < json_len(list) && i < CA_NAMES_MAX; i++) {
 		const char *name = json_str(json_at(list, i), "value");
 
 		strlist_add(&order->names, name);
 		make_authz(exchange, &order->authz[i], name);
 	}
-	json_free(payload);
-	sim_say(exchange->sim, "CA: order %zu for %zu names", ca->order_count, order->names.count);
+	return order;
+}
+
+static void new_order(struct exchange *exchange)
+{
+	struct ca *ca = exchange->ca;
+	struct json *payload = NULL;
+	struct ca_order *order;
+	struct err err;
+
+	if ((!ca->rules->order && ca->order_count == CA_ORDERS_MAX) ||
+	    json_parse(exchange->payload, strlen(exchange->payload), &payload, &err) != ERR_NONE) {
+		sim_violated(exchange->sim, "newOrder: too many, or no JSON");
+		return;
+	}
+	order = read_order(exchange, payload);
 	exchange->answer.status = 201;
-	say_order(exchange, ca->order_count++);
+	if (ca->rules->order && !ca->rules->order(exchange, order, payload)) {
+		order_free(order);
+	} else {
+		sim_say(exchange->sim, "CA: order %zu for %zu names", ca->order_count,
+			order->names.count);
+		order_add(ca, order);
+		ca_say_order(exchange, ca->order_count - 1);
+	}
+	json_free(payload);
 }
 
 static bool all_valid(const struct ca_order *order)
@@ -238,6 +278,7 @@ static bool all_valid(const struct ca_order *order)
 }
 
 struct later {
+	struct ca *ca;
 	size_t order, authz;
 };
 
@@ -245,15 +286,23 @@ struct later {
 static void on_validate(struct sim *sim, void *arg)
 {
 	const struct later *later = arg;
-	struct ca_order *order = &sim->ca->order[later->order];
-	struct ca_authz *authz = &order->authz[later->authz];
+	struct ca *ca = later->ca;
+	struct ca_order *order = ca->order[later->order];
+	struct ca_authz *authz = order ? &order->authz[later->authz] : NULL;
 	char owner[192];
 	const struct net_server *server;
+	bool shown;
 
+	if (!authz) {
+		return;
+	}
 	snprintf(owner, sizeof(owner), "_acme-challenge.%s", authz->name);
 	server = invariants_pick_server(sim, net_follow(sim->net, owner));
-	authz->status = net_shows(server, net_follow(sim->net, owner), authz->value) ? CA_VALID
-										     : CA_INVALID;
+	shown = net_shows(server, net_follow(sim->net, owner), authz->value);
+	if (ca->rules->validate) {
+		shown = ca->rules->validate(sim, ca, authz, shown);
+	}
+	authz->status = shown ? CA_VALID : CA_INVALID;
 	sim_say(sim, "CA: %s by %s: %s", owner, server->name, status_names[authz->status]);
 	if (authz->status == CA_INVALID) {
 		order->status = CA_INVALID;
@@ -262,11 +311,11 @@ static void on_validate(struct sim *sim, void *arg)
 	}
 }
 
-static struct later *later_of(size_t order, size_t authz)
+static struct later *later_of(struct ca *ca, size_t order, size_t authz)
 {
 	struct later *later = xcalloc(1, sizeof(*later));
 
-	*later = (struct later){ order, authz };
+	*later = (struct later){ ca, order, authz };
 	return later;
 }
 
@@ -291,18 +340,45 @@ static void challenge(struct exchange *exchange)
 	if (!authz->answered) {
 		authz->answered = true;
 		sim_at(exchange->sim, NULL, a_while(exchange->sim), on_validate,
-		       later_of(number, i));
+		       later_of(exchange->ca, number, i));
 	}
 	say_challenge(exchange, number, i);
 }
 
 static void on_issue(struct sim *sim, void *arg)
 {
-	struct ca_order *order = &sim->ca->order[((struct later *)arg)->order];
+	struct ca *ca = ((struct later *)arg)->ca;
+	struct ca_order *order = ca->order[((struct later *)arg)->order];
 
+	if (!order || order->status == CA_VALID) {
+		return;
+	}
 	order->status = CA_VALID;
-	sim->ca->certificates++;
-	sim_say(sim, "CA: certificate %s", order->serial);
+	ca->certificates++;
+	sim_say(sim, "CA: certificate %s", order->leaf.serial);
+	if (ca->rules->issue) {
+		ca->rules->issue(sim, ca, order);
+	}
+}
+
+static void issue(struct exchange *exchange, struct ca_order *order, const char *csr)
+{
+	struct ca *ca = exchange->ca;
+	int64_t now_s = sim_wall_us(exchange->sim) / 1000000, life_s = CA_LIFE_S;
+
+	if (!csr || !issuer_key(csr, order->leaf.key)) {
+		sim_violated(exchange->sim, "finalize with a CSR that is none");
+		return;
+	}
+	if (ca->rules->finalize) {
+		life_s = ca->rules->finalize(exchange->sim, ca, order);
+	} else {
+		invariants_finalized(exchange->sim);
+	}
+	order->leaf.not_before_s = now_s - (life_s > 2 * 86400 ? 3600 : 60);
+	order->leaf.not_after_s = order->leaf.not_before_s + life_s;
+	issuer_issue(csr, &order->leaf);
+	order->status = CA_PROCESSING;
 }
 
 static void finalize(struct exchange *exchange)
@@ -311,30 +387,23 @@ static void finalize(struct exchange *exchange)
 	struct ca_order *order = order_of(exchange, &number);
 	struct json *payload = NULL;
 	struct err err;
-	const char *csr;
 
 	if (!order ||
 	    json_parse(exchange->payload, strlen(exchange->payload), &payload, &err) != ERR_NONE) {
 		sim_violated(exchange->sim, "finalize of no order, or without JSON");
 		return;
 	}
-	csr = json_str(payload, "csr");
 	if (order->status != CA_READY) {
-		problem(exchange, 403, "orderNotReady", "the order is not ready");
+		ca_problem(exchange, 403, "orderNotReady", "the order is not ready");
 		goto out;
 	}
-	invariants_finalized(exchange->sim);
-	order->chain = csr ? issuer_issue(exchange->sim, csr, order->serial) : NULL;
-	if (!order->chain) {
-		sim_violated(exchange->sim, "finalize with a CSR that is none");
-		goto out;
-	}
-	order->status = CA_PROCESSING;
-	sim_at(exchange->sim, NULL, a_while(exchange->sim), on_issue, later_of(number, 0));
+	issue(exchange, order, json_str(payload, "csr"));
+	sim_at(exchange->sim, NULL, a_while(exchange->sim), on_issue,
+	       later_of(exchange->ca, number, 0));
 	if (sim_below(exchange->sim, 4) == 0) {
-		on_issue(exchange->sim, &(struct later){ number, 0 });
+		on_issue(exchange->sim, &(struct later){ exchange->ca, number, 0 });
 	}
-	say_order(exchange, number);
+	ca_say_order(exchange, number);
 out:
 	json_free(payload);
 }
@@ -345,11 +414,11 @@ static void download(struct exchange *exchange)
 	struct ca_order *order = order_of(exchange, &number);
 
 	if (!order || order->status != CA_VALID) {
-		problem(exchange, 404, "malformed", "there is no such certificate");
+		ca_problem(exchange, 404, "malformed", "there is no such certificate");
 		return;
 	}
 	exchange->answer.type = "application/pem-certificate-chain";
-	buf_add_str(&exchange->answer.body, order->chain);
+	buf_add_str(&exchange->answer.body, order->leaf.chain);
 }
 
 /* ---- serving ---- */
@@ -359,9 +428,9 @@ static void show_order(struct exchange *exchange)
 	size_t number;
 
 	if (order_of(exchange, &number)) {
-		say_order(exchange, number);
+		ca_say_order(exchange, number);
 	} else {
-		problem(exchange, 404, "malformed", "there is no such order");
+		ca_problem(exchange, 404, "malformed", "there is no such order");
 	}
 }
 
@@ -373,7 +442,7 @@ static void show_authz(struct exchange *exchange)
 	if (order && i < order->names.count) {
 		say_authz(exchange, number, i);
 	} else {
-		problem(exchange, 404, "malformed", "there is no such authorization");
+		ca_problem(exchange, 404, "malformed", "there is no such authorization");
 	}
 }
 
@@ -397,7 +466,7 @@ static void serve_signed(struct exchange *exchange)
 	}
 	if (!take_nonce(exchange->ca, json_str(exchange->header, "nonce")) ||
 	    sim_chance(exchange->sim, exchange->sim->faults.bad_nonce)) {
-		problem(exchange, 400, "badNonce", "try again");
+		ca_problem(exchange, 400, "badNonce", "try again");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
@@ -433,15 +502,23 @@ static void serve_post(struct exchange *exchange)
 static void serve(struct exchange *exchange)
 {
 	struct sim_answer *answer = &exchange->answer;
+	const char *url = exchange->ca->url;
 
 	if (strcmp(exchange->asked->method, "POST") == 0) {
 		serve_post(exchange);
 	} else if (strcmp(exchange->path, "/directory") == 0) {
 		answer->status = 200;
 		answer->type = "application/json";
-		buf_add_str(&answer->body,
-			    "{\"newNonce\":\"" CA_URL "/nonce\",\"newAccount\":\"" CA_URL
-			    "/new-account\",\"newOrder\":\"" CA_URL "/new-order\"}");
+		buf_addf(&answer->body,
+			 "{\"newNonce\":\"%s/nonce\",\"newAccount\":\"%s/new-account\","
+			 "\"newOrder\":\"%s/new-order\"",
+			 url, url, url);
+		if (exchange->ca->rules->get) {
+			buf_addf(&answer->body, ",\"renewalInfo\":\"%s/renewal-info\"", url);
+		}
+		buf_add_str(&answer->body, "}");
+	} else if (exchange->ca->rules->get && strcmp(exchange->path, "/nonce") != 0) {
+		exchange->ca->rules->get(exchange);
 	} else {
 		answer->status = 200;
 		give_nonce(exchange);
@@ -460,22 +537,35 @@ static bool stumble(struct exchange *exchange)
 		return true;
 	}
 	if (sim_chance(sim, sim->faults.rate_limited)) {
-		problem(exchange, 429, "rateLimited", "too many requests");
+		ca_problem(exchange, 429, "rateLimited", "too many requests");
 		snprintf(exchange->answer.retry_after, sizeof(exchange->answer.retry_after), "2");
 		return true;
 	}
 	return false;
 }
 
+static struct ca *ca_of(const struct sim *sim, const char *url)
+{
+	for (struct ca *ca = sim->ca; ca; ca = ca->next) {
+		size_t len = strlen(ca->url);
+
+		if (strncmp(url, ca->url, len) == 0 && url[len] == '/') {
+			return ca;
+		}
+	}
+	return NULL;
+}
+
 static void on_request(struct sim *sim, void *arg)
 {
-	const struct asked *asked = arg;
-	struct exchange exchange = { .sim = sim, .ca = sim->ca, .asked = asked };
+	const struct ca_asked *asked = arg;
+	struct exchange exchange = { .sim = sim, .ca = ca_of(sim, asked->url), .asked = asked };
 	bool lost = sim_chance(sim, sim->faults.http_lost);
 
-	exchange.path = asked->url + strlen(CA_URL);
+	exchange.path = asked->url + strlen(exchange.ca->url);
 	buf_init(&exchange.answer.body, BODY_MAX);
-	if (!stumble(&exchange)) {
+	if (!(exchange.ca->rules->stumble && exchange.ca->rules->stumble(&exchange)) &&
+	    !stumble(&exchange)) {
 		serve(&exchange);
 	}
 	json_free(exchange.jws);
@@ -490,19 +580,20 @@ static void on_request(struct sim *sim, void *arg)
 
 void ca_request(struct sim *sim, uint64_t id, const struct http_request *request)
 {
-	struct asked *asked = xcalloc(1, sizeof(*asked) + request->body_len + 1);
+	struct ca *ca = ca_of(sim, request->url);
+	struct ca_asked *asked;
 
-	sim->ca->requests++;
+	if (!ca) {
+		sim_violated(sim, "a request goes to %s", request->url);
+		return;
+	}
+	ca->requests++;
+	asked = xcalloc(1, sizeof(*asked) + request->body_len + 1);
 	asked->id = id;
 	snprintf(asked->method, sizeof(asked->method), "%s", request->method);
 	snprintf(asked->url, sizeof(asked->url), "%s", request->url);
 	if (request->body_len > 0) {
 		memcpy(asked->body, request->body, request->body_len);
-	}
-	if (strncmp(asked->url, CA_URL "/", strlen(CA_URL) + 1) != 0) {
-		sim_violated(sim, "a request goes to %s", asked->url);
-		free(asked);
-		return;
 	}
 	if (sim_chance(sim, sim->faults.http_lost)) {
 		struct sim_answer nothing = { 0 };

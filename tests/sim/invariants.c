@@ -16,12 +16,17 @@ void invariants_init(const char *state, bool reachable)
 	invariants = (struct invariants){ .state = xstrdup(state), .reachable = reachable };
 }
 
-void invariants_end(void)
+static void close_journal(void)
 {
 	sqlite3_finalize(find);
 	sqlite3_close(journal);
 	find = NULL;
 	journal = NULL;
+}
+
+void invariants_end(void)
+{
+	close_journal();
 	free(invariants.state);
 }
 
@@ -79,6 +84,15 @@ static bool open_journal(void)
 	}
 	free(path);
 	return good;
+}
+
+void invariants_hold(bool held)
+{
+	if (!held) {
+		close_journal();
+	} else if (!open_journal()) {
+		abort();
+	}
 }
 
 static bool has_row(const char *text)
@@ -219,11 +233,11 @@ void invariants_kept(struct sim *sim)
 		read_serials(lineages.item[i], &serials);
 	}
 	for (size_t i = 0; i < sim->ca->order_count; i++) {
-		const struct ca_order *order = &sim->ca->order[i];
+		const struct ca_order *order = sim->ca->order[i];
 
-		if (order->chain && !has_serial(&serials, order->serial)) {
+		if (order->leaf.chain && !has_serial(&serials, order->leaf.serial)) {
 			sim_violated(sim, "kept: the certificate %s of order %zu is lost",
-				     order->serial, i);
+				     order->leaf.serial, i);
 		}
 	}
 	strlist_clear(&lineages);

@@ -25,6 +25,8 @@ void invariants_end(void);
 const struct net_server *invariants_pick_server(struct sim *sim, const char *owner);
 /* A challenge was answered whose value belongs at that owner name. */
 void invariants_answered(struct sim *sim, const char *owner, const char *value);
+/* The journal stays open between two processes, or not. */
+void invariants_hold(bool held);
 void invariants_finalized(struct sim *sim);
 void invariants_covered(struct sim *sim);
 void invariants_text_covered(struct sim *sim, const char *text); /* the same for one */

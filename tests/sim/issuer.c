@@ -10,6 +10,7 @@
 
 static EVP_PKEY *root_key;
 static X509 *root;
+static ASN1_OCTET_STRING *root_id; /* its key identifier */
 
 static void must(bool good)
 {
@@ -36,10 +37,13 @@ void issuer_start(void)
 	set_name(X509_get_subject_name(root), "Simulated root");
 	set_name(X509_get_issuer_name(root), "Simulated root");
 	must(X509_set_pubkey(root, root_key) == 1 && X509_sign(root, root_key, EVP_sha256()) > 0);
+	root_id = ASN1_OCTET_STRING_new();
+	must(root_id && ASN1_OCTET_STRING_set(root_id, (const uint8_t *)"simulated root", 14) == 1);
 }
 
 void issuer_end(void)
 {
+	ASN1_OCTET_STRING_free(root_id);
 	X509_free(root);
 	EVP_PKEY_free(root_key);
 }
@@ -85,29 +89,112 @@ static char *chain_text(X509 *leaf)
 	return text;
 }
 
-char *issuer_issue(const struct sim *sim, const char *csr, char serial[48])
+static bool digest_key(EVP_PKEY *key, uint8_t out[32])
+{
+	uint8_t *der = NULL;
+	int len = key ? i2d_PUBKEY(key, &der) : 0;
+
+	if (len > 0) {
+		must(EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL) == 1);
+	}
+	OPENSSL_free(der);
+	return len > 0;
+}
+
+bool issuer_key(const char *csr, uint8_t key[32])
+{
+	X509_REQ *request = read_csr(csr);
+	bool good = request && digest_key(X509_REQ_get0_pubkey(request), key);
+
+	X509_REQ_free(request);
+	return good;
+}
+
+bool issuer_key_of(const char *path, uint8_t key[32])
+{
+	BIO *file = BIO_new_file(path, "r");
+	EVP_PKEY *there = file ? PEM_read_bio_PrivateKey(file, NULL, NULL, NULL) : NULL;
+	bool good = digest_key(there, key);
+
+	EVP_PKEY_free(there);
+	BIO_free(file);
+	return good;
+}
+
+static int64_t seconds_of(const ASN1_TIME *time)
+{
+	struct tm tm;
+
+	must(ASN1_TIME_to_tm(time, &tm) == 1);
+	return (int64_t)timegm(&tm);
+}
+
+bool issuer_read(const char *path, struct ca_leaf *leaf)
+{
+	BIO *file = BIO_new_file(path, "r");
+	X509 *there = file ? PEM_read_bio_X509(file, NULL, NULL, NULL) : NULL;
+	uint64_t number = 0;
+	bool good = there && digest_key(X509_get0_pubkey(there), leaf->key) &&
+		    ASN1_INTEGER_get_uint64(&number, X509_get0_serialNumber(there)) == 1;
+
+	if (good) {
+		snprintf(leaf->serial, sizeof(leaf->serial), "%llX", (unsigned long long)number);
+		leaf->not_before_s = seconds_of(X509_get0_notBefore(there));
+		leaf->not_after_s = seconds_of(X509_get0_notAfter(there));
+	}
+	X509_free(there);
+	BIO_free(file);
+	return good;
+}
+
+static void add_authority(X509 *leaf)
+{
+	AUTHORITY_KEYID authority = { .keyid = root_id };
+
+	must(X509_add1_ext_i2d(leaf, NID_authority_key_identifier, &authority, 0, 0) == 1);
+}
+
+/* RFC 9773 s.4.1 */
+static void name_leaf(uint64_t number, struct ca_leaf *leaf)
+{
+	uint8_t serial[9];
+	char id[64], of[32];
+	size_t len = 0;
+
+	for (int shift = 56; shift >= 0; shift -= 8) {
+		uint8_t octet = (uint8_t)(number >> shift);
+
+		if (len == 0 && octet >= 0x80) {
+			serial[len++] = 0;
+		}
+		if (len > 0 || octet > 0) {
+			serial[len++] = octet;
+		}
+	}
+	base64url_encode(id, sizeof(id), ASN1_STRING_get0_data(root_id),
+			 (size_t)ASN1_STRING_length(root_id));
+	base64url_encode(of, sizeof(of), serial, len);
+	snprintf(leaf->cert_id, sizeof(leaf->cert_id), "%s.%s", id, of);
+	snprintf(leaf->serial, sizeof(leaf->serial), "%llX", (unsigned long long)number);
+}
+
+void issuer_issue(const char *csr, struct ca_leaf *leaf)
 {
 	static uint64_t next = 1000;
-	time_t now = (time_t)(sim_wall_us(sim) / 1000000);
 	X509_REQ *request = read_csr(csr);
-	X509 *leaf = X509_new();
-	char *text = NULL;
+	X509 *made = X509_new();
 
-	if (!request) {
-		goto out;
-	}
-	snprintf(serial, 48, "%llX", (unsigned long long)++next);
-	must(X509_set_version(leaf, 2) == 1 &&
-	     ASN1_INTEGER_set_uint64(X509_get_serialNumber(leaf), next) == 1);
-	ASN1_TIME_set(X509_getm_notBefore(leaf), now - 3600);
-	ASN1_TIME_set(X509_getm_notAfter(leaf), now + 90 * 86400);
-	must(X509_set_issuer_name(leaf, X509_get_subject_name(root)) == 1 &&
-	     X509_set_pubkey(leaf, X509_REQ_get0_pubkey(request)) == 1);
-	copy_names(leaf, request);
-	must(X509_sign(leaf, root_key, EVP_sha256()) > 0);
-	text = chain_text(leaf);
-out:
+	name_leaf(++next, leaf);
+	must(request && X509_set_version(made, 2) == 1 &&
+	     ASN1_INTEGER_set_uint64(X509_get_serialNumber(made), next) == 1);
+	ASN1_TIME_set(X509_getm_notBefore(made), leaf->not_before_s);
+	ASN1_TIME_set(X509_getm_notAfter(made), leaf->not_after_s);
+	must(X509_set_issuer_name(made, X509_get_subject_name(root)) == 1 &&
+	     X509_set_pubkey(made, X509_REQ_get0_pubkey(request)) == 1);
+	copy_names(made, request);
+	add_authority(made);
+	must(X509_sign(made, root_key, EVP_sha256()) > 0);
+	leaf->chain = chain_text(made);
 	X509_REQ_free(request);
-	X509_free(leaf);
-	return text;
+	X509_free(made);
 }

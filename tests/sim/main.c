@@ -2,6 +2,7 @@
  * sim: runs scenarios, each from one seed, and looks for what must never happen.
  *
  *   sim --seeds N [--from SEED]   prints TAP, a line for each hundred
+ *   sim --fleets N                so many of those about fleets, a line for each
  *   sim --seed SEED [-v]          one, exactly as it was; -v tells what happens
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
@@ -92,8 +93,13 @@ static bool run_seed(uint64_t seed, const char *folder, bool verbose,
 		fprintf(stderr, "sim: %s: %s\n", state, strerror(errno));
 		exit(1);
 	}
-	(scenario_is_broker(seed) ? scenario_broker_run : scenario_run)(seed, state, verbose,
-									result);
+	if (scenario_is_fleet(seed)) {
+		scenario_fleet_run(seed, state, verbose, result);
+	} else if (scenario_is_broker(seed)) {
+		scenario_broker_run(seed, state, verbose, result);
+	} else {
+		scenario_run(seed, state, verbose, result);
+	}
 	remove_tree(state);
 	free(state);
 	return result->violation[0] == '\0';
@@ -109,11 +115,17 @@ struct tally {
 	unsigned issued, failed, killed, violated;
 };
 
-static bool run_block(uint64_t from, uint64_t count, const char *folder, struct tally *all)
+/* Seeds from, from + step, ... */
+struct seeds {
+	uint64_t from, count, step;
+};
+
+static bool run_block(const struct seeds *seeds, const char *folder, struct tally *all)
 {
 	unsigned bad = 0;
 
-	for (uint64_t seed = from; seed < from + count; seed++) {
+	for (uint64_t i = 0; i < seeds->count; i++) {
+		uint64_t seed = seeds->from + i * seeds->step;
 		struct scenario_result result;
 
 		if (!run_seed(seed, folder, false, &result) && ++bad <= SHOWN_MAX) {
@@ -127,19 +139,22 @@ static bool run_block(uint64_t from, uint64_t count, const char *folder, struct 
 	return bad == 0;
 }
 
-static bool run_seeds(uint64_t from, uint64_t count, const char *folder)
+static bool run_seeds(const struct seeds *seeds, const char *folder)
 {
+	uint64_t each = seeds->step == 1 ? BLOCK : 1;
 	struct tally all = { 0 };
 	unsigned number = 0;
 
-	printf("1..%llu\n", (unsigned long long)((count + BLOCK - 1) / BLOCK));
-	for (uint64_t done = 0; done < count; done += BLOCK) {
-		uint64_t size = count - done < BLOCK ? count - done : BLOCK;
-		bool good = run_block(from + done, size, folder, &all);
+	printf("1..%llu\n", (unsigned long long)((seeds->count + each - 1) / each));
+	for (uint64_t done = 0; done < seeds->count; done += each) {
+		struct seeds block = { seeds->from + done * seeds->step,
+				       seeds->count - done < each ? seeds->count - done : each,
+				       seeds->step };
+		bool good = run_block(&block, folder, &all);
 
 		printf("%s %u - seeds %llu to %llu\n", good ? "ok" : "not ok", ++number,
-		       (unsigned long long)(from + done),
-		       (unsigned long long)(from + done + size - 1));
+		       (unsigned long long)block.from,
+		       (unsigned long long)(block.from + (block.count - 1) * block.step));
 		fflush(stdout);
 	}
 	printf("# runs that reached their end: %u, that failed as they should: %u, killed: %u; "
@@ -182,10 +197,12 @@ int main(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "seeds", required_argument, NULL, 'n' },
 		{ "from", required_argument, NULL, 'f' },
+		{ "fleets", required_argument, NULL, 'F' },
 		{ "seed", required_argument, NULL, 's' },
 		{ NULL, 0, NULL, 0 },
 	};
-	uint64_t count = 200, from = 1, seed = UINT64_MAX;
+	struct seeds seeds = { 1, 200, 1 };
+	uint64_t seed = UINT64_MAX;
 	bool verbose = false, good = true, read = true;
 	char *folder;
 	int id;
@@ -193,12 +210,19 @@ int main(int argc, char **argv)
 	while ((id = getopt_long(argc, argv, "v", longs, NULL)) != -1) {
 		verbose = verbose || id == 'v';
 		read = read && id != '?' &&
-		       (id != 'n' || text_parse_u64(optarg, 10000000, &count)) &&
-		       (id != 'f' || text_parse_u64(optarg, UINT64_MAX - count, &from)) &&
+		       (strchr("nF", id) == NULL ||
+			text_parse_u64(optarg, 10000000, &seeds.count)) &&
+		       (id != 'f' ||
+			text_parse_u64(optarg, UINT64_MAX - seeds.count, &seeds.from)) &&
 		       (id != 's' || text_parse_u64(optarg, UINT64_MAX - 1, &seed));
+		if (id == 'F') {
+			seeds.from = SCENARIO_FLEET_FIRST;
+			seeds.step = SCENARIO_FLEET_EACH;
+		}
 	}
 	if (!read || optind < argc) {
-		fprintf(stderr, "usage: sim --seeds N [--from SEED] | --seed SEED [-v]\n");
+		fprintf(stderr, "usage: sim --seeds N [--from SEED] | --fleets N | "
+				"--seed SEED [-v]\n");
 		return 2;
 	}
 	log_set_sink(verbose ? show_log : drop_log, NULL);
@@ -206,7 +230,7 @@ int main(int argc, char **argv)
 	RAND_set_rand_method(&rand_method);
 	issuer_start();
 	folder = new_folder();
-	good = seed != UINT64_MAX ? run_one(seed, folder, verbose) : run_seeds(from, count, folder);
+	good = seed != UINT64_MAX ? run_one(seed, folder, verbose) : run_seeds(&seeds, folder);
 	remove_tree(folder);
 	free(folder);
 	issuer_end();

@@ -332,7 +332,7 @@ void scenario_run(uint64_t seed, const char *state, bool verbose, struct scenari
 	scenario->kill_max = KILL_STEP_MAX;
 	sim->verbose = verbose;
 	sim->net = net_new();
-	sim->ca = ca_new();
+	sim->ca = ca_new(CA_URL, NULL);
 	make_world(scenario, state);
 	sim_at(sim, NULL, (int64_t)sim_below(sim, 3000000), add_late_sibling, NULL);
 	draw_roles(scenario);

@@ -534,22 +534,73 @@ void sim_http_arrives(struct sim *sim, uint64_t id, struct sim_answer *answer, i
 	sim_at(sim, NULL, delay_us, on_answer, packet);
 }
 
-/* ---- the table ---- */
+/* ---- commands ---- */
+
+struct world_child {
+	struct sim_process *process;
+	uint64_t id;
+	world_spawn_done *done;
+	void *arg;
+	struct world_child *next;
+};
+
+static void spawn_cancel(struct world_child *child)
+{
+	if (child) {
+		UNLINK(child->process->children, child)
+		child->process->handles--;
+		free(child);
+	}
+}
+
+struct child_end {
+	uint64_t id;
+	struct sim_command command;
+};
+
+static void on_child_end(struct sim *sim, void *arg)
+{
+	const struct child_end *end = arg;
+	const struct sim_command *command = &end->command;
+	struct spawn_result result = { .timed_out = command->timed_out,
+				       .exit_status = command->exit_status,
+				       .output = "" };
+	struct world_child *child = NULL;
+
+	FIND(sim, children, end->id, child)
+	command->ended(sim, command->arg, child != NULL);
+	free(command->arg);
+	if (child) {
+		struct world_child told = *child;
+
+		child->process->steps++;
+		spawn_cancel(child);
+		told.done(told.arg, NULL, &result);
+	}
+}
 
 static struct world_child *spawn_start(struct world *world, const struct spawn_request *request,
 				       world_spawn_done *done, void *arg)
 {
-	(void)request;
-	(void)done;
-	(void)arg;
-	sim_violated(process_of(world)->sim, "a child process was started");
-	abort();
+	struct sim_process *process = process_of(world);
+	struct sim *sim = process->sim;
+	struct world_child *child = xcalloc(1, sizeof(*child));
+	struct child_end *end = xcalloc(1, sizeof(*end));
+
+	if (!sim->spawned) {
+		sim_violated(sim, "a child process was started: %s", request->argv[0]);
+		abort();
+	}
+	*child = (struct world_child){ process, sim->next_id++, done, arg, process->children };
+	process->children = child;
+	process->handles++;
+	end->id = child->id;
+	sim->spawned(sim, process, request, &end->command);
+	sim_at(sim, NULL, end->command.takes_us, on_child_end, end);
+	return child;
 }
 
-static void spawn_cancel(struct world_child *child)
-{
-	(void)child;
-}
+/* ---- the table ---- */
 
 static bool has_route(struct world *world, const struct addr *peer)
 {

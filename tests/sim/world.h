@@ -27,6 +27,16 @@ struct faults {
 	int64_t turn_us;    /* of the loop of a process that has much to do */
 };
 
+/* A command: it does what it does at its end, whether its parent lives or not. */
+struct sim_command {
+	int64_t takes_us;
+	int exit_status;
+	bool timed_out;
+	/* told: its parent hears of it. arg is freed afterwards. */
+	void (*ended)(struct sim *sim, void *arg, bool told);
+	void *arg;
+};
+
 struct sim {
 	uint64_t seed;
 	uint64_t chance[4]; /* state of the generator */
@@ -46,7 +56,10 @@ struct sim {
 	void (*text_changed)(struct sim *sim, const char *text, bool added);
 	/* What processes reply to datagrams from outside, when it is sent and when it arrives. */
 	void (*outside_heard)(struct sim *sim, const struct addr *to, const struct outside_in *in);
-	void *house; /* of those two */
+	/* What becomes of a command that a process starts; NULL: none may be started. */
+	void (*spawned)(struct sim *sim, struct sim_process *process,
+			const struct spawn_request *request, struct sim_command *out);
+	void *house; /* of those three */
 	char violation[1024];
 };
 
@@ -61,6 +74,7 @@ struct sim_process {
 	struct world_dgram *dgrams;
 	struct world_stream *streams;
 	struct world_http *https;
+	struct world_child *children;
 	struct world_listener *listeners;
 	struct world_exchange *exchanges;
 	struct sim_process *next;

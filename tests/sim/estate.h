@@ -1,0 +1,254 @@
+/*
+ * estate: a host with a fleet of certificates, the CAs that issue them, and what befalls all of
+ * them over years.
+ *
+ *   scenario_fleet.c      what a seed means
+ *   estate_host.c         the host: its timer, clock and disk, kills, the commands that deploy
+ *   estate_ca.c           CAs with lifetimes, limits, renewal information and revocations
+ *   estate_trouble.c      what goes wrong, and when
+ *   estate_invariants.c   what must hold
+ */
+#ifndef DNS01_SIM_ESTATE_H
+#define DNS01_SIM_ESTATE_H
+
+#include "dns01/issue.h"
+#include "dns01/store.h"
+#include "sim/ca.h"
+#include "sim/net.h"
+#include "sim/scenario.h"
+
+#define SECOND_US ((int64_t)1000000)
+#define HOUR_US (3600 * SECOND_US)
+#define DAY_US (24 * HOUR_US)
+
+#define HOLDINGS_MAX 300
+#define OFFICES_MAX 3
+#define COMMANDS_MAX 2 /* of a certificate */
+#define GOOD_KEPT 40
+#define GOOD_ENOUGH 3 /* runs, where no limit holds any back */
+#define TROUBLES_MAX 400
+#define DUPLICATES_MAX 5
+#define DUPLICATES_US (7 * DAY_US)
+#define FAILURES_MAX 5 /* validations of one name an hour */
+#define VERSION_MAX 16
+
+struct estate;
+
+/* ---- what there is ---- */
+
+/* A version of a lineage that was seen on disk. */
+struct version {
+	char name[VERSION_MAX];
+	uint8_t file[32]; /* SHA-256 of its key file */
+};
+
+/* A command of a certificate. */
+struct chore {
+	char done[VERSION_MAX]; /* the latest version that it was run for, and well */
+	bool unknown;           /* who started it died before it heard of that */
+	unsigned left;          /* good hours since there is a version that it was not run for */
+};
+
+/* One certificate of the configuration. */
+struct holding {
+	struct estate *estate;
+	size_t index;
+	char name[24];
+	struct strlist names;
+	size_t office, fallback; /* by index; fallback OFFICES_MAX: none */
+	size_t zone;
+	int64_t renew_before_s;
+	size_t chores;
+	bool exports;
+	bool configured;
+	unsigned edition;
+	/* as it is on disk */
+	char current[VERSION_MAX];
+	char serial[48];
+	int64_t not_before_s, not_after_s;
+	struct version *version;
+	size_t version_count;
+	/* the oracle's */
+	int64_t good_us[GOOD_KEPT]; /* the ends of the last runs that nothing disturbed for it, one
+				     * an hour at most */
+	unsigned good;              /* all of them since it was configured as it is */
+	struct chore chore[COMMANDS_MAX];
+	int64_t issued_us[DUPLICATES_MAX]; /* of this set of names, at its CA's expense */
+	int64_t failed_us[CA_NAMES_MAX][FAILURES_MAX]; /* validations of each name */
+};
+
+/* A certificate that a CA issued. */
+struct deed {
+	struct holding *holding;
+	unsigned edition; /* of the holding's names */
+	struct ca_leaf leaf;
+	int64_t issued_us;
+	int64_t doomed_us, revoked_us; /* 0: never */
+	unsigned good;                 /* as of a holding, since the host could know it */
+	bool replaced, stored;
+	struct deed *next;
+};
+
+/* A CA, as its clerks see it. */
+struct office {
+	struct estate *estate;
+	size_t index;
+	char url[32];
+	char account[16];
+	struct ca *ca;
+	int64_t life_s;
+	size_t limit; /* orders in three hours */
+	bool has_ari;
+	int64_t ask_again_s; /* Retry-After of renewal information */
+	int64_t *order_us;   /* times of orders that count, ascending */
+	size_t order_count, order_cap, order_first;
+	struct deed *deeds;
+	unsigned issued, replaced_orders;
+	/* troubles, now */
+	int64_t down, ari; /* 0: not; else how */
+	bool blind, busy;
+	int64_t far_us;  /* when it last spoke of windows far away */
+	int64_t past_us; /* when it last wanted all of them renewed at once, for nothing */
+	unsigned enough; /* good runs that it takes to renew all, with its limit */
+};
+
+/* ---- what goes wrong ---- */
+
+enum trouble_kind {
+	TROUBLE_DOWN,   /* which: the CA; value: how, see estate_ca.c */
+	TROUBLE_HOURLY, /* the CA is up in one hour of value hours */
+	TROUBLE_BLIND,  /* the CA finds no record */
+	TROUBLE_BUSY,   /* the CA takes no new orders, and says when it will */
+	TROUBLE_ARI,    /* value: how, see estate_ca.c */
+	TROUBLE_PRIMARY,
+	TROUBLE_SECONDARY, /* which: the zone */
+	TROUBLE_DISK,
+	TROUBLE_CLOCK, /* value: how far it is ahead, us */
+	TROUBLE_OFF,   /* the host is */
+	TROUBLE_COMMANDS,
+	TROUBLE_NETWORK,
+	TROUBLE_KINDS
+};
+
+struct trouble {
+	enum trouble_kind kind;
+	size_t which;
+	int64_t from_us, until_us, value;
+};
+
+/* ---- the host ---- */
+
+/* A process; one that was killed stays until the end, since old timers know it. */
+struct renewer {
+	struct sim_process process;
+	struct estate *estate;
+	struct journal *journal;
+	struct renewals *renewals;
+	struct dns_client *dns;
+	struct fleet *fleet;
+	struct err err; /* it could not be begun */
+	bool done;
+	int64_t begun_us, next_us; /* next: when a loop wants to go on */
+	unsigned kill_at;
+	bool busy;      /* this run had something to do */
+	unsigned again; /* hours that it may stand in for those that come after it */
+	struct renewer *next;
+};
+
+struct host {
+	struct renewer *renewer; /* that is at work; NULL: none is */
+	/* It had nothing to do, and does the next hour's run too: a process that opens all files
+	 * anew costs many times what it looks for. */
+	struct renewer *idle;
+	struct renewer *killed;
+	/* Held open between two processes, or each would read SQLite's whole log anew, as it does
+	 * after a kill. */
+	struct renewals *kept;
+	bool full, limited; /* its disk, as it should be and as it is */
+	bool commands_fail;
+	int64_t ahead_us; /* of its clock */
+	int64_t phase_us; /* into each hour, of its timer */
+	unsigned runs, kills, commands;
+};
+
+struct estate {
+	struct sim *sim;
+	char *state;
+	struct conf *conf; /* what the next process reads */
+	struct holding holding[HOLDINGS_MAX];
+	size_t holding_count;
+	struct office office[OFFICES_MAX];
+	size_t office_count;
+	struct trouble trouble[TROUBLES_MAX];
+	size_t trouble_count;
+	int64_t changes_us;           /* when the next of them begins or ends */
+	int64_t clock_us;             /* when the host's clock was last wrong */
+	bool loops;                   /* `renew --loop` */
+	bool reachable;               /* quorum */
+	bool dead_secondary;          /* always */
+	unsigned parallel, kill_each; /* one of so many runs is killed; 0: none */
+	int64_t end_us;               /* of all trouble */
+	int64_t hour_us;              /* when a run was last counted */
+	struct host host;
+	bool look;           /* something may have changed on disk */
+	unsigned amend_each; /* one of so many runs comes after a change; 0: none */
+	unsigned issued, revoked;
+};
+
+/* ---- scenario_fleet.c ---- */
+
+/* Between two runs: changes the configuration, if it is time. */
+bool estate_amend(struct estate *estate);
+
+/* ---- estate_trouble.c ---- */
+
+/* Draws what goes wrong until end_us. */
+void trouble_draw(struct estate *estate);
+/* What is wrong now, into offices, zones and host. */
+void trouble_look(struct estate *estate);
+/* Whether something was wrong between the two, for that certificate; or (holding NULL) for
+ * commands; or with the renewal information of its CA. */
+struct span {
+	int64_t from_us, until_us;
+};
+bool trouble_was(const struct estate *estate, const struct holding *holding, struct span span);
+bool trouble_of_ari(const struct estate *estate, const struct holding *holding, struct span span);
+/* When the host is on again; 0: it is. */
+int64_t trouble_off_until(const struct estate *estate);
+
+/* ---- estate_host.c ---- */
+
+void host_begin(struct estate *estate);
+void host_look(struct estate *estate); /* after each event */
+void host_end(struct estate *estate);
+void host_spawned(struct sim *sim, struct sim_process *process, const struct spawn_request *request,
+		  struct sim_command *out);
+
+/* ---- estate_ca.c ---- */
+
+extern const struct ca_rules estate_rules, estate_plain_rules;
+struct holding *estate_holding_of(struct estate *estate, const struct strlist *names);
+/* So many certificates of a CA, in percent, are to be revoked lead_us from now. */
+void office_doom(struct office *office, unsigned percent, int64_t lead_us);
+void office_tidy(struct office *office); /* forgets what is long over */
+void office_free(struct office *office);
+
+/* ---- estate_invariants.c ---- */
+
+/* Before each run, and at the end. */
+void estate_expired(struct estate *estate);
+void estate_revoked(struct estate *estate);
+/* A run came to its own end. */
+void estate_ran(struct estate *estate, struct span span);
+/* What is on disk now. */
+void estate_disk(struct estate *estate);
+void estate_keys(struct estate *estate); /* those that were seen before are the same */
+/* A CSR came: its key is on disk. */
+void estate_finalized(const struct holding *holding, const uint8_t key[32]);
+/* A command ended well for that lineage. told: who started it could hear of that. */
+void estate_chore(struct holding *holding, size_t chore, const char *version, bool told);
+void estate_version_of(const struct holding *holding, char out[VERSION_MAX]);
+/* At the end of everything, after a while without trouble. */
+void estate_settled(struct estate *estate);
+
+#endif

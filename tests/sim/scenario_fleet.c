@@ -1,0 +1,499 @@
+/*
+ * A seed of fleets: a host renews its certificates for months or years, while more or less goes
+ * wrong; then nothing does for some days, and everything is looked at.
+ */
+#include "sim/scenario.h"
+
+#include "sim/estate.h"
+#include "sim/invariants.h"
+#include "sim/run.h"
+
+#define TEXT_MAX (1024 * 1024)
+#define SETTLE_US (4 * DAY_US)
+#define KEYS_EACH_US (10 * DAY_US) /* how often all keys are looked at, and CAs are tidied up */
+
+/* ---- what kinds of estates there are ---- */
+
+enum { LIFE_90D, LIFE_45D, LIFE_160H, LIFE_24H, LIVES };
+static const int64_t lives_s[LIVES] = { 90 * 86400, 45 * 86400, 160 * 3600, 24 * 3600 };
+
+#define HAS(life) (1U << (life))
+
+static const struct plot {
+	const char *what;
+	unsigned lives;     /* of the CAs */
+	size_t least, most; /* certificates */
+	int64_t days;
+	bool calm;            /* nothing goes wrong */
+	bool loops;           /* `renew --loop` in place of a timer */
+	bool dead_secondary;  /* at every renewal */
+	int64_t hourly;       /* the CA is up for an hour of so many */
+	unsigned revocations; /* of many certificates at once */
+	size_t limit;         /* orders in three hours; 0: plenty */
+} plots[] = {
+	{ .what = "revocations",
+	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D) | HAS(LIFE_160H),
+	  .least = 4,
+	  .most = 10,
+	  .days = 60,
+	  .calm = true,
+	  .revocations = 4 },
+	{ .what = "years",
+	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
+	  .least = 3,
+	  .most = 4,
+	  .days = 400,
+	  .revocations = 2 },
+	{ .what = "six days",
+	  .lives = HAS(LIFE_160H) | HAS(LIFE_90D),
+	  .least = 3,
+	  .most = 6,
+	  .days = 45,
+	  .revocations = 1 },
+	{ .what = "one day", .lives = HAS(LIFE_24H), .least = 3, .most = 4, .days = 12 },
+	{ .what = "one hour a day",
+	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D) | HAS(LIFE_160H),
+	  .least = 3,
+	  .most = 6,
+	  .days = 60,
+	  .hourly = 24 },
+	{ .what = "a dead secondary",
+	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
+	  .least = 3,
+	  .most = 6,
+	  .days = 150,
+	  .dead_secondary = true },
+	{ .what = "loop",
+	  .lives = HAS(LIFE_45D) | HAS(LIFE_160H),
+	  .least = 3,
+	  .most = 6,
+	  .days = 40,
+	  .loops = true,
+	  .revocations = 1 },
+	{ .what = "a small limit",
+	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
+	  .least = 20,
+	  .most = 40,
+	  .days = 70,
+	  .revocations = 2,
+	  .limit = 8 },
+};
+
+/* The seeds of a round have one plot each. In every third round each takes four times as long,
+ * and the small limit is one for many. */
+#define ROUNDS 3
+#define LONG_ROUND 4
+#define MANY 6
+
+/* ---- the configuration ---- */
+
+static void add_accounts(struct buf *out, const struct estate *estate)
+{
+	buf_add_str(out, "accounts = (\n");
+	for (size_t i = 0; i < estate->office_count; i++) {
+		const struct office *office = &estate->office[i];
+
+		buf_addf(out,
+			 "%s  { name = \"%s\"; directory = \"%s/directory\"; agree_tos = true; "
+			 "orders_per_3h = %zu; }",
+			 i ? ",\n" : "", office->account, office->url, office->limit);
+	}
+	buf_add_str(out, "\n);\n");
+}
+
+static void add_zones(struct buf *out, const struct estate *estate)
+{
+	const struct net *net = estate->sim->net;
+	char server[ADDR_TEXT_MAX];
+
+	buf_add_str(out, "providers = (\n");
+	for (size_t i = 0; i < net->zone_count; i++) {
+		addr_format(server, &net->zone[i].server[0].addr, 53);
+		buf_addf(out,
+			 "%s  { name = \"%s\"; type = \"rfc2136\"; server = \"%s\"; "
+			 "tsig_key_file = \"%s/%s.key\"; }",
+			 i ? ",\n" : "", net->zone[i].name, server, estate->state,
+			 net->zone[i].name);
+	}
+	buf_add_str(out, "\n);\nzones = (\n");
+	for (size_t i = 0; i < net->zone_count; i++) {
+		const char *name = net->zone[i].name;
+
+		buf_addf(out,
+			 "%s  { suffix = \"%s\"; providers = [ \"%s\" ]; resolvers = [ \"%s\" ]; "
+			 "deadline = \"2m\"; quorum = \"%s\"; }",
+			 i ? ",\n" : "", name, name, NET_RESOLVER,
+			 estate->reachable ? "reachable" : "all");
+	}
+	buf_add_str(out, "\n);\n");
+}
+
+static void add_certificate(struct buf *out, const struct holding *holding)
+{
+	static const char *const commands[COMMANDS_MAX] = {
+		"[ \"/usr/bin/deploy\", \"0\", \"{lineage}\" ]",
+		"[ \"/usr/bin/deploy\", \"1\" ]",
+	};
+	const struct estate *estate = holding->estate;
+	char *names = strlist_join(&holding->names, "\", \"");
+
+	buf_addf(out, "  { name = \"%s\"; account = \"%s\"; names = [ \"%s\" ];", holding->name,
+		 estate->office[holding->office].account, names);
+	if (holding->fallback < estate->office_count) {
+		buf_addf(out, " fallback = [ \"%s\" ];", estate->office[holding->fallback].account);
+	}
+	if (holding->renew_before_s > 0) {
+		buf_addf(out, " renew_before = \"%llds\";", (long long)holding->renew_before_s);
+	}
+	if (holding->chores > 0) {
+		buf_addf(out, " deploy = ( %s%s%s );", commands[0], holding->chores > 1 ? ", " : "",
+			 holding->chores > 1 ? commands[1] : "");
+	}
+	if (holding->exports) {
+		buf_addf(out, " export = ( { layout = \"files\"; path = \"%s/exports/%s\"; } );",
+			 estate->state, holding->name);
+	}
+	buf_add_str(out, " }");
+	free(names);
+}
+
+static void must(enum err_code code, const struct err *err)
+{
+	if (code != ERR_NONE) {
+		fprintf(stderr, "sim: %s: %s\n", err->subject, err->text);
+		abort();
+	}
+}
+
+static void configure(struct estate *estate)
+{
+	struct buf out = BUF_INIT(TEXT_MAX);
+	bool first = true;
+	struct err err;
+
+	buf_addf(&out,
+		 "state = \"%s\";\nparallel = %u;\nnotify = { run = [ \"/usr/bin/notify\" ]; };\n",
+		 estate->state, estate->parallel);
+	add_accounts(&out, estate);
+	add_zones(&out, estate);
+	buf_add_str(&out, "certificates = (\n");
+	for (size_t i = 0; i < estate->holding_count; i++) {
+		if (estate->holding[i].configured) {
+			buf_add_str(&out, first ? "" : ",\n");
+			add_certificate(&out, &estate->holding[i]);
+			first = false;
+		}
+	}
+	buf_add_str(&out, "\n);\n");
+	conf_free(estate->conf);
+	estate->conf = NULL;
+	must(conf_parse(buf_str(&out), "sim.conf", provider_rows, &estate->conf, &err), &err);
+	buf_clear(&out);
+}
+
+/* ---- what it has ---- */
+
+static void draw_names(struct holding *holding)
+{
+	struct sim *sim = holding->estate->sim;
+	const char *zone = sim->net->zone[holding->zone].name;
+
+	strlist_addf(&holding->names, "h%zu.%s", holding->index, zone);
+	if (sim_below(sim, 3) == 0) {
+		strlist_addf(&holding->names, "*.h%zu.%s", holding->index, zone);
+	} else if (sim_below(sim, 3) == 0) {
+		strlist_addf(&holding->names, "w%zu.%s", holding->index, zone);
+	}
+}
+
+static struct holding *add_holding(struct estate *estate, const struct plot *plot)
+{
+	struct sim *sim = estate->sim;
+	struct holding *holding = &estate->holding[estate->holding_count];
+	int64_t life_s;
+
+	*holding = (struct holding){ .estate = estate,
+				     .index = estate->holding_count++,
+				     .fallback = OFFICES_MAX,
+				     .configured = true };
+	holding->office = sim_below(sim, estate->office_count);
+	holding->zone = sim_below(sim, sim->net->zone_count);
+	snprintf(holding->name, sizeof(holding->name), "h%zu", holding->index);
+	life_s = estate->office[holding->office].life_s;
+	if (estate->office_count > 1 && plot->hourly == 0 && sim_below(sim, 4) == 0) {
+		holding->fallback = (holding->office + 1) % estate->office_count;
+	}
+	if (sim_below(sim, 5) == 0) {
+		holding->renew_before_s =
+			life_s / 3 + (int64_t)sim_below(sim, (uint64_t)life_s / 6);
+	}
+	holding->chores = sim_below(sim, COMMANDS_MAX + 1);
+	holding->exports = sim_below(sim, 4) == 0;
+	draw_names(holding);
+	return holding;
+}
+
+static void add_office(struct estate *estate, const struct plot *plot, int64_t life_s)
+{
+	struct sim *sim = estate->sim;
+	struct office *office = &estate->office[estate->office_count];
+	static const int64_t asks_s[] = { 2 * 3600, 6 * 3600, 6 * 3600, 86400, 86400 };
+	struct ca **last = &sim->ca;
+
+	*office = (struct office){ .estate = estate,
+				   .index = estate->office_count++,
+				   .life_s = life_s,
+				   .limit = plot->limit > 0 ? plot->limit : 300 };
+	snprintf(office->url, sizeof(office->url), "https://ca%zu.test", office->index);
+	snprintf(office->account, sizeof(office->account), "ca%zu", office->index);
+	office->has_ari = life_s > 2 * 86400 && (plot->revocations > 0 || sim_below(sim, 3) > 0);
+	office->ask_again_s = asks_s[sim_below(sim, ARRAY_LEN(asks_s))];
+	office->ca = ca_new(office->url, office->has_ari ? &estate_rules : &estate_plain_rules);
+	office->ca->house = office;
+	while (*last) {
+		last = &(*last)->next;
+	}
+	*last = office->ca;
+}
+
+static void add_zone(struct estate *estate, size_t i)
+{
+	struct sim *sim = estate->sim;
+	struct net_zone *zone;
+	char name[16], *path;
+
+	snprintf(name, sizeof(name), "zon%zu.test", i);
+	zone = net_add_zone(sim, name);
+	net_add_server(zone, true);
+	if (sim_below(sim, 2)) {
+		net_add_server(zone, true);
+	}
+	path = xasprintf("%s/%s.key", estate->state, name);
+	write_key(path, NET_KEY, zone->secret);
+	free(path);
+}
+
+/* All of a CA's certificates may be late at once, and two thirds of its limit are for those that
+ * are not urgent. */
+static void count_enough(struct estate *estate)
+{
+	for (size_t i = 0; i < estate->office_count; i++) {
+		struct office *office = &estate->office[i];
+
+		office->enough = GOOD_ENOUGH +
+				 3 * (unsigned)(estate->holding_count / (office->limit * 2 / 3));
+		if (office->enough > GOOD_KEPT) {
+			office->enough = GOOD_KEPT;
+		}
+	}
+}
+
+/* ---- what changes ---- */
+
+static struct plot plot_of(uint64_t seed)
+{
+	uint64_t number = seed / SCENARIO_FLEET_EACH;
+	struct plot plot = plots[number % ARRAY_LEN(plots)];
+
+	if (number / ARRAY_LEN(plots) % ROUNDS == ROUNDS - 1) {
+		plot.days *= plot.limit > 0 ? 1 : LONG_ROUND;
+		plot.least *= plot.limit > 0 ? MANY : 1;
+		plot.most *= plot.limit > 0 ? MANY : 1;
+		plot.limit *= MANY;
+	}
+	return plot;
+}
+
+/* The oracle begins anew with it. */
+static void change_names(struct holding *holding)
+{
+	struct estate *estate = holding->estate;
+
+	strlist_addf(&holding->names, "x%u-h%zu.%s", ++holding->edition, holding->index,
+		     estate->sim->net->zone[holding->zone].name);
+	if (holding->names.count > 4) {
+		free(holding->names.item[--holding->names.count - 1]);
+		holding->names.item[holding->names.count - 1] =
+			holding->names.item[holding->names.count];
+		holding->names.item[holding->names.count] = NULL;
+	}
+	memset(holding->issued_us, 0, sizeof(holding->issued_us));
+	memset(holding->failed_us, 0, sizeof(holding->failed_us));
+}
+
+static void forget_good(struct holding *holding)
+{
+	memset(holding->good_us, 0, sizeof(holding->good_us));
+	holding->good = 0;
+}
+
+bool estate_amend(struct estate *estate)
+{
+	struct sim *sim = estate->sim;
+	struct holding *holding;
+
+	if (estate->amend_each == 0 || sim->calm || sim_below(sim, estate->amend_each) > 0) {
+		return false;
+	}
+	holding = &estate->holding[sim_below(sim, estate->holding_count)];
+	if (!holding->configured || sim_below(sim, 3) == 0) { /* it goes, or comes back */
+		holding->configured = !holding->configured;
+	} else if (estate->holding_count < HOLDINGS_MAX && sim_below(sim, 2)) {
+		struct plot plot = plot_of(sim->seed);
+
+		holding = add_holding(estate, &plot);
+	} else {
+		change_names(holding);
+	}
+	forget_good(holding);
+	count_enough(estate);
+	sim_say(sim, "the configuration changes: %s", holding->name);
+	configure(estate);
+	return true;
+}
+
+/* ---- revocations ---- */
+
+struct doom {
+	struct estate *estate;
+};
+
+static void on_doom(struct sim *sim, void *arg)
+{
+	struct estate *estate = ((struct doom *)arg)->estate;
+	struct office *office = &estate->office[sim_below(sim, estate->office_count)];
+	int64_t lead_us = sim_below(sim, 2) ? DAY_US : 5 * DAY_US;
+
+	if (office->has_ari) {
+		office_doom(office, 20 + (unsigned)sim_below(sim, 81), lead_us);
+	}
+}
+
+/* ---- the whole ---- */
+
+static struct estate *estate_new(struct sim *sim, const char *state, const struct plot *plot)
+{
+	struct estate *estate = xcalloc(1, sizeof(*estate));
+	char *exports = path_join(state, "exports");
+	struct err err;
+	size_t count;
+
+	estate->sim = sim;
+	estate->state = xstrdup(state);
+	estate->end_us = sim->now_us + plot->days * DAY_US;
+	estate->loops = plot->loops;
+	estate->dead_secondary = plot->dead_secondary;
+	estate->reachable = plot->dead_secondary || sim_below(sim, 4) == 0;
+	estate->parallel = 1 + (unsigned)sim_below(sim, 8);
+	estate->kill_each = plot->calm ? 0 : 20 + (unsigned)sim_below(sim, 200);
+	estate->amend_each = plot->calm ? 0 : 300 + (unsigned)sim_below(sim, 1000);
+	must(state_open(state, &err), &err);
+	must(folder_make(exports, 0755, &err), &err);
+	free(exports);
+	for (size_t i = 0; i < 2; i++) {
+		add_zone(estate, i);
+	}
+	for (size_t life = 0; life < LIVES; life++) {
+		if (plot->lives & HAS(life)) {
+			add_office(estate, plot, lives_s[life]);
+		}
+	}
+	count = plot->least + sim_below(sim, plot->most - plot->least + 1);
+	while (estate->holding_count < count) {
+		add_holding(estate, plot);
+	}
+	count_enough(estate);
+	configure(estate);
+	return estate;
+}
+
+static void draw_trouble(struct estate *estate, const struct plot *plot)
+{
+	struct sim *sim = estate->sim;
+
+	for (size_t i = 0; plot->hourly > 0 && i < estate->office_count; i++) {
+		estate->trouble[estate->trouble_count++] = (struct trouble){
+			.kind = TROUBLE_HOURLY,
+			.which = i,
+			.from_us = DAY_US + (int64_t)sim_below(sim, DAY_US),
+			.until_us = estate->end_us,
+			.value = plot->hourly,
+		};
+	}
+	if (!plot->calm && plot->hourly == 0) {
+		trouble_draw(estate);
+	}
+	for (unsigned i = 0; i < plot->revocations; i++) {
+		struct doom *doom = xcalloc(1, sizeof(*doom));
+
+		doom->estate = estate;
+		sim_at(sim, NULL, (int64_t)sim_below(sim, (uint64_t)plot->days * DAY_US), on_doom,
+		       doom);
+	}
+}
+
+static void run_until(struct estate *estate, int64_t until_us)
+{
+	struct sim *sim = estate->sim;
+	int64_t look_us = sim->now_us + KEYS_EACH_US;
+
+	while (sim->now_us < until_us && !sim->violation[0] && sim_step(sim)) {
+		host_look(estate);
+		if (sim->now_us >= look_us) {
+			look_us = sim->now_us + KEYS_EACH_US;
+			estate_keys(estate);
+			for (size_t i = 0; i < estate->office_count; i++) {
+				office_tidy(&estate->office[i]);
+			}
+		}
+	}
+}
+
+static void estate_free(struct estate *estate)
+{
+	host_end(estate);
+	for (size_t i = 0; i < estate->office_count; i++) {
+		office_free(&estate->office[i]);
+	}
+	for (size_t i = 0; i < estate->holding_count; i++) {
+		strlist_clear(&estate->holding[i].names);
+		free(estate->holding[i].version);
+	}
+	conf_free(estate->conf);
+	free(estate->state);
+	free(estate);
+}
+
+void scenario_fleet_run(uint64_t seed, const char *state, bool verbose,
+			struct scenario_result *result)
+{
+	const struct plot plot = plot_of(seed);
+	struct sim *sim = sim_new(seed);
+	struct estate *estate;
+
+	sim->verbose = verbose;
+	sim->net = net_new();
+	sim->spawned = host_spawned;
+	calm_faults(sim);
+	estate = estate_new(sim, state, &plot);
+	sim->house = estate;
+	invariants_init(state, estate->reachable);
+	draw_trouble(estate, &plot);
+	host_begin(estate);
+	run_until(estate, estate->end_us);
+	sim->calm = true;
+	run_until(estate, sim->now_us + SETTLE_US);
+	estate_settled(estate);
+	sim_say(sim, "%s: %zu certificates, %u issued, %u revoked, %u runs, %u killed, %u commands",
+		plot.what, estate->holding_count, estate->issued, estate->revoked,
+		estate->host.runs, estate->host.kills, estate->host.commands);
+	*result = (struct scenario_result){ .issued = estate->host.runs,
+					    .killed = estate->host.kills,
+					    .virtual_us = sim->now_us };
+	snprintf(result->violation, sizeof(result->violation), "%s", sim->violation);
+	invariants_end();
+	estate_free(estate);
+	net_free(sim->net);
+	ca_free(sim->ca);
+	sim_free(sim);
+}
