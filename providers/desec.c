@@ -49,22 +49,62 @@ static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer
 	return REST_DONE;
 }
 
-static enum rest_next read_set(struct rest_walk *walk, const struct rest_answer *answer)
+static void take_set(struct rest_walk *walk, const struct json *rrset)
+{
+	const struct json *records = json_get(rrset, "records");
+
+	rest_set_is(walk, json_int(rrset, "ttl", 0), NULL);
+	for (size_t i = 0; i < json_len(records); i++) {
+		rest_value(walk, json_text(json_at(records, i)), NULL);
+	}
+}
+
+/* Of all the sets of that type those that were asked for. */
+static void take_sets(struct rest_walk *walk, const struct json *rrset)
+{
+	const char *label = json_str(rrset, "subname");
+
+	for (size_t i = 0; label && i < walk->set_count; i++) {
+		if (strcmp(walk->sets[i].label, label) == 0) {
+			walk->set = &walk->sets[i];
+			take_set(walk, rrset);
+		}
+	}
+}
+
+static enum rest_next list_sets(struct rest_walk *walk, const struct rest_answer *answer)
+{
+	enum rest_next next;
+	char *link;
+
+	if (!answer) {
+		return rest_ask(walk, "GET", NULL,
+				"/domains/%s/rrsets/?type=TXT&cursor=", walk->zone->name);
+	}
+	for (size_t i = 0; i < json_len(answer->json); i++) {
+		take_sets(walk, json_at(answer->json, i));
+	}
+	link = rest_next_link(answer);
+	next = link ? rest_follow(walk, link) : REST_DONE;
+	free(link);
+	return next;
+}
+
+/* Few reads a minute are allowed, too: several sets are looked for in the list of all. */
+static enum rest_next read_sets(struct rest_walk *walk, const struct rest_answer *answer)
 {
 	const char *label = walk->set->label[0] ? walk->set->label : "@";
-	const struct json *records;
 
+	if (walk->set_count > 1) {
+		return list_sets(walk, answer);
+	}
 	if (!answer) {
 		rest_ask(walk, "GET", NULL, "/domains/%s/rrsets/%s/TXT/", walk->zone->name, label);
 		rest_accept(walk, 404);
 		return REST_SEND;
 	}
 	if (answer->status != 404) {
-		records = json_get(answer->json, "records");
-		rest_set_is(walk, json_int(answer->json, "ttl", 0), NULL);
-		for (size_t i = 0; i < json_len(records); i++) {
-			rest_value(walk, json_text(json_at(records, i)), NULL);
-		}
+		take_set(walk, answer->json);
 	}
 	return REST_DONE;
 }
@@ -127,10 +167,12 @@ static const struct rest_api api = {
 	.secret_count = ARRAY_LEN(secrets),
 	.sign = sign,
 	.zone = find_zone,
-	.read = read_set,
+	.read = read_sets,
 	.write = write_sets,
 	.said = said,
 	.write_many = true,
+	.read_many = true,
+	.zone_id = "zone",
 	.gap_ms = 110, /* ten requests a second */
 };
 

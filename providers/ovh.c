@@ -156,12 +156,14 @@ static enum rest_next get_token(struct rest_walk *walk, const struct rest_answer
 
 /* ---- zones and records ----------------------------------------------------------------------- */
 
-/* Keys that may see some paths alone are refused at all others: there is no zone of theirs. */
-static bool is_not_granted(const struct rest_answer *answer)
+/* Whoever may see some zones alone is refused at all others: there is no zone of theirs. But
+ * INVALID_CREDENTIAL, INVALID_KEY and NOT_CREDENTIAL are of who asks. */
+static bool is_nobody(const struct rest_answer *answer)
 {
 	const char *code = json_str(answer->json, "errorCode");
 
-	return answer->status == 403 && code && strcmp(code, "NOT_GRANTED_CALL") == 0;
+	return answer->status == 403 &&
+	       (!code || strncmp(code, "INVALID_", 8) == 0 || strcmp(code, "NOT_CREDENTIAL") == 0);
 }
 
 static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer *answer)
@@ -174,7 +176,7 @@ static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer
 	}
 	if (answer->status == 200) {
 		rest_zone_found(walk, walk->suffix, NULL);
-	} else if (answer->status == 403 && !is_not_granted(answer)) {
+	} else if (is_nobody(answer)) {
 		return rest_refused(walk, answer);
 	}
 	return REST_DONE;
@@ -268,6 +270,7 @@ static const struct rest_api api = {
 	.create = create,
 	.remove = remove_record,
 	.finish = refresh,
+	.zone_id = "zone",
 };
 
 static enum err_code ovh_open(const struct provider_host *host, const struct settings *given,
@@ -280,10 +283,12 @@ const struct provider provider_ovh = {
 	.abi = PROVIDER_ABI,
 	.name = "ovh",
 	.summary = "OVHcloud DNS",
-	.privilege = "Keys that may GET /domain/zone/ZONE, /domain/zone/ZONE/record and "
-		     "/domain/zone/ZONE/record/*, POST /domain/zone/ZONE/record and "
-		     "/domain/zone/ZONE/refresh, and DELETE /domain/zone/ZONE/record/*, for the "
-		     "zone in question alone. They can change all of its records: _acme-challenge "
+	.privilege = "Keys that may GET /domain/zone/ZONE/record and /domain/zone/ZONE/record/*, "
+		     "POST /domain/zone/ZONE/record and /domain/zone/ZONE/refresh, and DELETE "
+		     "/domain/zone/ZONE/record/*, for the zone in question alone, and GET "
+		     "/domain/zone/ZONE unless zone is set; a service account by a policy with "
+		     "dnsZone:apiovh:record/get, record/create, record/delete, refresh, and get. "
+		     "They can change all of its records: _acme-challenge "
 		     "may be a CNAME into a zone of its own.",
 	.example = "{ name = \"ovh\";  type = \"ovh\";  application_key_file = \"ovh.key\";  "
 		   "application_secret_file = \"ovh.secret\";  consumer_key_file = "

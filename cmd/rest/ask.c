@@ -144,6 +144,31 @@ enum rest_next rest_follow(struct rest_walk *pub, const char *link)
 	return REST_SEND;
 }
 
+/* <URL>; rel="next", one of several behind commas; URLs have no ">". */
+char *rest_next_link(const struct rest_answer *answer)
+{
+	const char *at = said_header(answer->http, "link");
+
+	while (at && (at = strchr(at, '<'))) {
+		const char *end = strchr(at, '>');
+		const char *next = end ? strchr(end, '<') : NULL;
+		char *parameters;
+		bool found;
+
+		if (!end) {
+			return NULL;
+		}
+		parameters = next ? xstrndup(end, (size_t)(next - end)) : xstrdup(end);
+		found = strstr(parameters, "rel=\"next\"") || strstr(parameters, "rel=next");
+		free(parameters);
+		if (found) {
+			return xstrndup(at + 1, (size_t)(end - at - 1));
+		}
+		at = end;
+	}
+	return NULL;
+}
+
 enum rest_next rest_ask_at(struct rest_walk *pub, const char *method, const char *url)
 {
 	begin(walk_of(pub), method, xstrdup(url));

@@ -28,7 +28,8 @@ struct unit {
 	struct rest_set *sets;
 	size_t set_count;
 	size_t at;      /* reading: of sets; changing: of changes, or of the sets to write */
-	size_t writing; /* sets that the write under way has */
+	size_t reading; /* sets that the read under way has */
+	size_t writing; /* the same of the write */
 	size_t differ;  /* sets that are to be written: the first ones */
 	bool single;    /* they are written one by one: together they were refused */
 	unsigned tries;
@@ -206,12 +207,15 @@ static void on_read(void *arg, const struct walk_end *end)
 	struct unit *unit = arg;
 
 	unit->walk = NULL;
-	if (end->next != REST_DONE) {
-		set_results(unit, &unit->sets[unit->at], read_task, end);
-		unit->again = unit->again || end->again;
+	unit->again = unit->again || (end->next != REST_DONE && end->again);
+	for (; unit->reading > 0; unit->reading--, unit->at++) {
+		struct rest_set *set = &unit->sets[unit->at];
+
+		if (end->next != REST_DONE) {
+			set_results(unit, set, read_task, end);
+		}
+		set->is_known = end->next == REST_DONE && !end->silent;
 	}
-	unit->sets[unit->at].is_known = end->next == REST_DONE && !end->silent;
-	unit->at++;
 	read_next(unit);
 }
 
@@ -236,19 +240,33 @@ static struct walk *start_walk(struct unit *unit, rest_step *step, const struct 
 	return walk;
 }
 
+/* From unit->at on; gives how many. */
+static size_t forget_rest(struct unit *unit)
+{
+	for (size_t i = unit->at; i < unit->set_count; i++) {
+		set_forget(&unit->sets[i]);
+	}
+	return unit->set_count - unit->at;
+}
+
 static void begin_writes(struct unit *unit);
 
 static void read_next(struct unit *unit)
 {
 	for (; unit->at < unit->set_count; unit->at++) {
 		struct rest_set *set = &unit->sets[unit->at];
+		struct rest_walk pub = { .set = set, .sets = set, .set_count = 1 };
 
 		set_forget(set);
-		if (needs_read(unit, set)) {
-			unit->walk = start_walk(unit, api_of(unit)->read,
-						&(struct rest_walk){ .set = set }, on_read);
-			return;
+		if (!needs_read(unit, set)) {
+			continue;
 		}
+		if (api_of(unit)->read_many) {
+			pub.set_count = forget_rest(unit);
+		}
+		unit->reading = pub.set_count;
+		unit->walk = start_walk(unit, api_of(unit)->read, &pub, on_read);
+		return;
 	}
 	set_state(unit, UNIT_CHANGING);
 	unit->at = 0;

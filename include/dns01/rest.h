@@ -85,7 +85,7 @@ struct rest_walk {
 	const struct rest_zone *zone; /* NULL in `zone` and `token` */
 	const char *suffix;           /* zone: the name asked about */
 	struct rest_set *set;         /* read, create, remove; write: the first of sets */
-	struct rest_set *sets;        /* write, with .write_many several */
+	struct rest_set *sets;        /* write, with .write_many several; read with .read_many */
 	size_t set_count;
 	const struct rest_value *value; /* create: text; remove: the record, or text without read */
 	/* For the step itself; zero at the start. */
@@ -105,6 +105,8 @@ enum rest_next rest_ask(struct rest_walk *walk, const char *method, struct json 
 /* The same with a path that is encoded already, or a whole URL: an answer's link to the next page,
  * which fails when it leads to another host than the endpoint's. */
 enum rest_next rest_follow(struct rest_walk *walk, const char *link);
+/* RFC 8288: the link of an answer to the next page of a list; NULL: it is the last one. Gives. */
+char *rest_next_link(const struct rest_answer *answer);
 /* To a URL of our own choice: where tokens are given. Neither `sign` nor the token goes there. */
 enum rest_next rest_ask_at(struct rest_walk *walk, const char *method, const char *url);
 
@@ -219,9 +221,10 @@ struct rest_api {
 	bool refuses_twins;  /* create answers that it is there: no read before it */
 	bool not_repeatable; /* create and write twice do something else than once */
 	bool write_many;     /* write takes several sets */
+	bool read_many;      /* read takes several: it makes walk->set the one that it tells of */
 	unsigned gap_ms;     /* at least, between two requests */
 	/* MAY: the setting that is the zone's id where `zone` is given too; else `zone_id` is, and
-	 * where only that is given the zone is the one that the DNS has. */
+	 * where only that is given the zone is the one that the DNS has. "zone": names are ids. */
 	const char *zone_id;
 };
 

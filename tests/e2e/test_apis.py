@@ -179,6 +179,8 @@ def test_no_credential_goes_by_plain_http(bed):
     peer = Cloudflare(bed)
     conf = configured(bed, {**peer.provider(), "endpoint": "http://192.0.2.1/client/v4"})
     hook(bed, conf, "add", digest()).assert_failed("not https")
+    conf = configured(bed, {**Azure(bed).provider(), "login_endpoint": "http://192.0.2.1"})
+    hook(bed, conf, "add", digest()).assert_failed("not https")
 
 
 def test_no_credential_follows_a_link_to_another_host(bed):

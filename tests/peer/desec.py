@@ -56,6 +56,8 @@ class Desec(Api):
         if request.method == "PUT":
             self._throttle()
             return self._put(request.json, zone)
+        if len(words) == 4:
+            return self._list(request, zone)
         label, kind = words[3:5]
         assert kind == "TXT"
         owner = zone if label == "@" else f"{label}.{zone}"
@@ -63,6 +65,21 @@ class Desec(Api):
         if not there:
             raise Refused(404, {"detail": "Not found."})
         return Reply(200, self._shown(owner, "" if label == "@" else label, there))
+
+    def _list(self, request, zone):
+        """A page of all sets; where there are more the question has to have a cursor."""
+        assert request.query["type"] == "TXT"
+        owners = sorted({r.owner for r in self.records.list})
+        start = int(request.query.get("cursor") or 0)
+        if "cursor" not in request.query and len(owners) > self.page:
+            raise Refused(400, {"detail": "Pagination required."})
+        place = f"{self.url}/api/v1/domains/{zone}/rrsets/?type=TXT&cursor="
+        links = [f'<{place}>; rel="first"']
+        if start + self.page < len(owners):
+            links.append(f'<{place}{start + self.page}>; rel="next"')
+        return Reply(200, [
+            self._shown(o, o[:-len(zone)].rstrip("."), self.records.at(o))
+            for o in owners[start:start + self.page]], headers={"Link": ", ".join(links)})
 
     @staticmethod
     def _shown(owner, label, records):

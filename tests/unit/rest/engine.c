@@ -301,6 +301,20 @@ static void a_zone_is_asked_for_again_after_ten_minutes(void **state)
 	assert_int_equal(service.zone_asked, 8);
 }
 
+/* It may have been made anew, with another id. */
+static void a_zone_that_is_gone_is_asked_for_again(void **state)
+{
+	(void)state;
+	publishes("a");
+	service.refused_writes = 1;
+	service.status = 404;
+	service.text = "{\"message\":\"no such zone\"}";
+	assert_int_equal(apply(true, "b"), ERR_NOT_FOUND);
+	assert_int_equal(service.zone_asked, 3);
+	publishes("b");
+	assert_int_equal(service.zone_asked, 6);
+}
+
 static void a_token_is_had_again_before_it_expires(void **state)
 {
 	(void)state;
@@ -459,6 +473,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_zone_is_asked_for_again_after_ten_minutes, begin,
 						end),
+		cmocka_unit_test_setup_teardown(a_zone_that_is_gone_is_asked_for_again, begin, end),
 		cmocka_unit_test_setup_teardown(a_token_is_had_again_before_it_expires, begin, end),
 		cmocka_unit_test_setup_teardown(
 			a_date_to_come_again_is_read_against_the_servers_clock, begin, end),

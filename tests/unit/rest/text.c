@@ -55,6 +55,36 @@ static void paths_and_forms_are_encoded(void **state)
 	free(text);
 }
 
+static void expect_next(const char *link, const char *url)
+{
+	const struct http_header header = { "Link", link };
+	const struct http_response http = { .headers = &header, .header_count = link ? 1 : 0 };
+	char *found = rest_next_link(&(struct rest_answer){ .http = &http });
+
+	if (url) {
+		assert_non_null(found);
+		assert_string_equal(found, url);
+	} else {
+		assert_null(found);
+	}
+	free(found);
+}
+
+static void the_next_page_is_found_among_links(void **state)
+{
+	(void)state;
+	expect_next(NULL, NULL);
+	expect_next("", NULL);
+	expect_next("<https://a.test/?c=1>; rel=\"first\"", NULL);
+	expect_next("<https://a.test/?c=1,2>; rel=\"next\"", "https://a.test/?c=1,2");
+	expect_next("<https://a.test/1>; rel=\"first\",\n <https://a.test/2>; rel=\"next\"",
+		    "https://a.test/2");
+	expect_next("<https://a.test/2>; rel=next, <https://a.test/1>; rel=prev",
+		    "https://a.test/2");
+	expect_next("<https://a.test/next", NULL);
+	expect_next("<><>", NULL);
+}
+
 static void secrets_are_masked_wherever_they_stand(void **state)
 {
 	struct rest rest = { 0 };
@@ -140,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quotes_come_and_go),
 		cmocka_unit_test(paths_and_forms_are_encoded),
+		cmocka_unit_test(the_next_page_is_found_among_links),
 		cmocka_unit_test(secrets_are_masked_wherever_they_stand),
 		cmocka_unit_test(a_merge_touches_our_values_alone),
 		cmocka_unit_test(a_merge_that_changes_nothing_says_so),
