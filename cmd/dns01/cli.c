@@ -325,6 +325,37 @@ enum err_code cli_load_conf(const char *path, struct conf **out, struct err *err
 	return code == ERR_NONE ? conf_load(path, provider_rows, out, err) : code;
 }
 
+/* Of what was issued by flags, where nobody wrote a configuration. */
+static bool state_is_enough(const struct options *options)
+{
+	struct conf *conf;
+	bool enough = options->state != NULL;
+
+	if (!enough && options->verb && options->verb->bare) {
+		conf = conf_new();
+		cli_state(conf, options);
+		enough = access(conf->state, F_OK) == 0;
+		conf_free(conf);
+	}
+	return enough;
+}
+
+static enum err_code no_conf(const struct options *options, const char *path, struct err *err)
+{
+	const char *more = "";
+
+	if (options->groups & OPTIONS_DNS) {
+		more = ", or give --ca, --provider and --set";
+	} else if (options->groups & OPTIONS_RENEW) {
+		more = "; what was issued by flags is renewed with -c "
+		       "STATE/certs/LINEAGE/lineage.conf";
+	}
+	return err_set(
+		err, ERR_CONFIG, path,
+		"there is no configuration; write one (dns01.conf(5)), or name another with -c%s",
+		more);
+}
+
 enum err_code cli_conf(const struct options *options, struct conf **out, struct err *err)
 {
 	const char *flag = flag_beside_file(options);
@@ -346,15 +377,10 @@ enum err_code cli_conf(const struct options *options, struct conf **out, struct 
 	}
 	path = cli_conf_path(options);
 	if (access(path, F_OK) != 0 && !options->conf_path && !getenv("DNS01_CONFIG")) {
-		if (options->state) {
-			free(path);
-			return conf_of_flags(options, out, err);
-		}
-		err_set(err, ERR_CONFIG, path,
-			"there is no configuration; write one (dns01.conf(5)), name another with "
-			"-c, or give --ca, --provider and --set");
+		code = state_is_enough(options) ? conf_of_flags(options, out, err)
+						: no_conf(options, path, err);
 		free(path);
-		return ERR_CONFIG;
+		return code;
 	}
 	code = cli_load_conf(path, out, err);
 	free(path);

@@ -22,6 +22,7 @@ struct verb {
 	const char *help; /* the options, a line each; NULL: only the common ones */
 	int (*run)(int argc, char **argv);
 	bool hidden;
+	bool bare; /* without a configuration the usual state folder is enough */
 };
 
 extern const struct verb verbs[];
@@ -101,6 +102,8 @@ enum option_id {
 };
 
 struct options {
+	const struct verb *verb;
+	unsigned groups;
 	const char *conf_path; /* -c */
 	const char *state;
 	bool json;

@@ -243,6 +243,8 @@ enum err_code options_parse(struct options *options, unsigned groups, int argc, 
 			};
 		}
 	}
+	options->verb = verb_find(verb);
+	options->groups = groups;
 	opterr = 0;
 	while ((id = getopt_long(argc, argv, in_order ? "+:c:vqh" : ":c:vqh", longs, NULL)) != -1) {
 		if (id == 'h') {

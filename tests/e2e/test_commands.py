@@ -147,6 +147,26 @@ def test_without_a_configuration_it_says_where_it_looked(bed):
                          code=CONFIG)
 
 
+def test_what_was_issued_by_flags_is_managed_without_a_configuration(bed):
+    """By the usual state folder alone: root's, or that of a plain user."""
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    state = bed.path("xdg/dns01") if os.geteuid() else "/var/lib/dns01"
+    env = {"XDG_STATE_HOME": os.path.dirname(state)}
+    for path in ("/var/lib", "/etc/dns01"):
+        if not os.geteuid() and os.path.exists(path):
+            bed.run(["mount", "-t", "tmpfs", "tmpfs", path])
+    bed.dns01("status", env=env).assert_failed("there is no configuration", code=3)
+    bed.issue(pebble, site, *NAMES, state=state).assert_ok()
+    assert "DNS01 OK: 1 certificate" in bed.dns01("status", env=env).assert_ok().out
+    bed.dns01("sweep", env=env).assert_ok()
+    bed.dns01("backup", bed.path("backup.tar"), env=env).assert_ok()
+    bed.dns01("renew", env=env).assert_failed("there is no configuration", "lineage.conf",
+                                              code=CONFIG)
+    bed.dns01("revoke", "test", env=env).assert_ok()
+    bed.dns01("delete", "test", env=env).assert_ok()
+    assert "DNS01 OK: 0 certificates" in bed.dns01("status", env=env).assert_ok().out
+
+
 def test_output_that_cannot_be_written_is_an_error(bed):
     with open("/dev/full", "w", encoding="ascii") as full:
         done = subprocess.run([bed.tool("dns01"), "config", "manual"],
