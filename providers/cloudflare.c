@@ -201,6 +201,9 @@ static void said(const struct rest_answer *answer, struct buf *out)
 	}
 }
 
+/* "Invalid access token"; "Authentication error", which may be a right that is missing, too. */
+static const char *const invalid[] = { "9109", "10000", NULL };
+
 extern const struct provider provider_cloudflare;
 
 static const struct rest_api api = {
@@ -214,6 +217,7 @@ static const struct rest_api api = {
 	.create = create,
 	.remove = remove_record,
 	.said = said,
+	.invalid = invalid,
 	.refuses_twins = true,
 };
 

@@ -156,14 +156,20 @@ static enum rest_next get_token(struct rest_walk *walk, const struct rest_answer
 
 /* ---- zones and records ----------------------------------------------------------------------- */
 
-/* Whoever may see some zones alone is refused at all others: there is no zone of theirs. But
- * INVALID_CREDENTIAL, INVALID_KEY and NOT_CREDENTIAL are of who asks. */
-static bool is_nobody(const struct rest_answer *answer)
+static const char *const invalid[] = { "INVALID_CREDENTIAL", "INVALID_KEY", "NOT_CREDENTIAL",
+				       NULL };
+
+/* Whoever may see some zones alone is refused at all others: there is no zone of theirs. */
+static bool is_invalid(const struct rest_answer *answer)
 {
 	const char *code = json_str(answer->json, "errorCode");
 
-	return answer->status == 403 &&
-	       (!code || strncmp(code, "INVALID_", 8) == 0 || strcmp(code, "NOT_CREDENTIAL") == 0);
+	for (size_t i = 0; code && invalid[i]; i++) {
+		if (strcmp(code, invalid[i]) == 0) {
+			return true;
+		}
+	}
+	return !code;
 }
 
 static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer *answer)
@@ -176,7 +182,7 @@ static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer
 	}
 	if (answer->status == 200) {
 		rest_zone_found(walk, walk->suffix, NULL);
-	} else if (is_nobody(answer)) {
+	} else if (answer->status == 403 && is_invalid(answer)) {
 		return rest_refused(walk, answer);
 	}
 	return REST_DONE;
@@ -270,6 +276,7 @@ static const struct rest_api api = {
 	.create = create,
 	.remove = remove_record,
 	.finish = refresh,
+	.invalid = invalid,
 	.zone_id = "zone",
 };
 

@@ -254,6 +254,8 @@ static void said(const struct rest_answer *answer, struct buf *out)
 	}
 }
 
+static const char *const invalid[] = { "ExpiredToken", "InvalidClientTokenId",
+				       "SignatureDoesNotMatch", NULL };
 /* "Rate exceeded", and a change of that zone is still being taken. */
 static const char *const later[] = { "Throttling", "PriorRequestNotComplete", NULL };
 
@@ -272,7 +274,7 @@ static const struct rest_api api = {
 	.read = read_set,
 	.write = write_sets,
 	.said = said,
-	.expired = "ExpiredToken",
+	.invalid = invalid,
 	.later = later,
 	.is_xml = true,
 	.write_many = true,

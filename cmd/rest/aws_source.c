@@ -108,23 +108,27 @@ static void read_profile(struct aws_keys *keys, const char *text, const char *pr
 static enum err_code open_file(struct rest *rest, struct aws_source *source, const char *path,
 			       struct err *err)
 {
-	const char *profile = rest_setting(rest, "profile");
+	static const char *const variables[] = { "AWS_PROFILE", NULL };
+	const char *profile = rest_setting_or(rest, "profile", variables);
+	struct aws_keys keys = { .access_key = NULL };
 	struct buf text;
 	enum err_code code = file_read_secret(path, FILE_MAX, &text, err);
 
-	profile = profile ? profile : variable("AWS_PROFILE");
 	profile = profile ? profile : "default";
 	if (code != ERR_NONE) {
 		return code;
 	}
-	read_profile(&source->keys, buf_str(&text), profile);
+	read_profile(&keys, buf_str(&text), profile);
 	buf_wipe(&text);
-	if (!source->keys.access_key || !source->keys.secret_key) {
+	if (!keys.access_key || !keys.secret_key) {
+		aws_keys_clear(&keys);
 		return err_set(err, ERR_CONFIG, path,
 			       "it has no profile \"%s\" with aws_access_key_id and "
 			       "aws_secret_access_key",
 			       profile);
 	}
+	aws_keys_clear(&source->keys);
+	source->keys = keys;
 	source->kind = SOURCE_FILE;
 	rest_hide(rest, source->keys.secret_key);
 	rest_hide(rest, source->keys.session);
@@ -173,6 +177,18 @@ enum err_code aws_source_open(struct rest *rest, struct aws_source **out, struct
 			source->kind == SOURCE_SET ? access_key_id(rest) : source->keys.access_key);
 	*out = source;
 	return ERR_NONE;
+}
+
+/* Other keys may stand there by now; a file that cannot be read leaves those that we have. */
+static void read_again(struct rest *rest, struct aws_source *source)
+{
+	char *path = file_path();
+	struct err err;
+
+	if (path && open_file(rest, source, path, &err) != ERR_NONE) {
+		log_warn("%s: %s", err.subject, err.text);
+	}
+	free(path);
 }
 
 /* ---- temporary keys ------------------------------------------------------------------------ */
@@ -304,6 +320,7 @@ enum rest_next aws_source_step(struct aws_source *source, struct rest_walk *walk
 		source->keys.session = xstrdup(rest_secret(rest, "session_token"));
 		break;
 	case SOURCE_FILE:
+		read_again(rest, source);
 		break;
 	case SOURCE_CONTAINER:
 		return answer ? take_keys(source, walk, answer) : ask_container(walk);

@@ -224,10 +224,20 @@ static bool again_with_new_token(struct rest_call *call)
 	return true;
 }
 
-static bool says_expired(const struct rest_api *api, const struct http_response *response)
+static bool has_word(const struct http_response *response, const char *const *words)
+{
+	for (size_t i = 0; words && words[i]; i++) {
+		if (strstr(response->body, words[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool says_invalid(const struct rest_api *api, const struct http_response *response)
 {
 	return response->status == 401 ||
-	       (response->status == 403 && api->expired && strstr(response->body, api->expired));
+	       (response->status == 403 && has_word(response, api->invalid));
 }
 
 /* Some vendors have other statuses for "too fast", and for "another change is under way". */
@@ -238,12 +248,7 @@ static bool says_later(const struct rest_api *api, const struct http_response *r
 	if (status != 400 && status != 403 && status != 409 && status != 423) {
 		return status == 429;
 	}
-	for (size_t i = 0; api->later && api->later[i]; i++) {
-		if (strstr(response->body, api->later[i])) {
-			return true;
-		}
-	}
-	return false;
+	return has_word(response, api->later);
 }
 
 static bool again(struct rest_call *call, const struct http_response *response)
@@ -254,7 +259,7 @@ static bool again(struct rest_call *call, const struct http_response *response)
 	if (response->status >= 500 || response->status == 408) {
 		return again_after_5xx(call, response);
 	}
-	return says_expired(call->rest->api, response) && again_with_new_token(call);
+	return says_invalid(call->rest->api, response) && again_with_new_token(call);
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */

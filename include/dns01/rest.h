@@ -212,8 +212,9 @@ struct rest_api {
 	/* MAY: the vendor's sentence in an answer; else the usual members are looked for. */
 	void (*said)(const struct rest_answer *answer, struct buf *out);
 
-	/* MAY: a word in the body of a 403 that says, as a 401 does, that a token has expired. */
-	const char *expired;
+	/* MAY: words in the body of a 403 that say, as a 401 does, that the credential is not valid
+	 * (any more), and not that it may not do this; ended by NULL. */
+	const char *const *invalid;
 	/* MAY: words in the body of a 400, 403, 409 or 423 that say, as a 429 does, that nothing
 	 * was done and that it may be asked for again; ended by NULL. */
 	const char *const *later;

@@ -9,6 +9,8 @@ import time
 from peer.azure import Azure
 from peer.cloudflare import Cloudflare
 from peer.google import Google
+from peer.ovh import Ovh
+from peer.route53 import Route53
 from peer.powerdns import PowerDnsApi
 from peer.api import Refused, secret
 from peer.desec import Desec
@@ -103,13 +105,14 @@ def test_a_credential_that_a_program_renews(bed):
     peer.calm()
 
 
-def replaced(bed, peer, replace):
+def replaced(bed, peer, replace, provider=None, env=None):
     """The broker has used a credential; then it is another one."""
     site = bed.site("example.net", secondaries=())
     broker = Broker(bed, site, [{"name": "web", "names": ["example.com"], "wildcard": True}],
-                    providers=[peer.provider()],
+                    providers=[provider or peer.provider()],
                     zones=[zone("example.com", "vendor", zone="example.com", alias="off",
-                                watch="provider")]).start()
+                                watch="provider")])
+    broker.start(env=env)
     value, other = digest(), digest()
     answered = broker.publish("web", "example.com", value)
     assert answered.status < 300, answered
@@ -125,6 +128,43 @@ def test_a_credential_that_was_replaced_while_the_broker_runs(bed):
         peer.key = secret()
         peer.settings()
     replaced(bed, PowerDnsApi(bed), replace)
+
+
+def test_a_token_of_cloudflare_that_was_replaced_while_the_broker_runs(bed):
+    """It says so with 403."""
+    def replace(peer):
+        peer.token = secret()
+        peer.settings()
+    replaced(bed, Cloudflare(bed), replace)
+
+
+def test_keys_of_ovh_that_were_replaced_while_the_broker_runs(bed):
+    def replace(peer):
+        peer.consumer = secret()
+        peer.settings()
+    replaced(bed, Ovh(bed), replace)
+
+
+def test_keys_of_aws_that_were_replaced_while_the_broker_runs(bed):
+    def replace(peer):
+        peer.secret_key = secret()
+        peer.settings()
+    replaced(bed, Route53(bed), replace)
+
+
+def test_a_credentials_file_of_aws_that_was_replaced_while_the_broker_runs(bed):
+    peer = Route53(bed)
+
+    def write():
+        return peer.secret_file("credentials", f"[default]\naws_access_key_id={peer.key_id}\n"
+                                f"aws_secret_access_key={peer.secret_key}\n")
+
+    def replace(peer):
+        peer.secret_key = secret()
+        write()
+    replaced(bed, peer, replace, without(peer.provider(), "access_key_id",
+                                         "secret_access_key_file"),
+             env={"AWS_SHARED_CREDENTIALS_FILE": write()})
 
 
 def test_a_clients_secret_that_was_replaced_while_the_broker_runs(bed):
