@@ -171,6 +171,11 @@ static enum rest_next read_set(struct rest_walk *walk, const struct rest_answer 
 	}
 	set = json_at(json_get(answer->json, "rrsets"), 0);
 	values = json_get(set, "rrdatas");
+	if (json_get(set, "routingPolicy")) {
+		return rest_fail(walk, ERR_CONFIG,
+				 "the set at this name has a routing policy; make it a simple one, "
+				 "or the name a CNAME into another zone");
+	}
 	if (set) {
 		rest_set_is(walk, json_int(set, "ttl", 0), NULL);
 	}

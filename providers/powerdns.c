@@ -90,6 +90,34 @@ static enum rest_next find_zone(struct rest_walk *walk, const struct rest_answer
 	return REST_DONE;
 }
 
+static struct json *record_of(const char *content, bool disabled)
+{
+	struct json *record = json_object();
+
+	json_set_str(record, "content", content);
+	json_set_bool(record, "disabled", disabled);
+	return record;
+}
+
+/* All of it is written back: one that is disabled stays so. */
+static void take_record(struct rest_walk *walk, const struct json *record)
+{
+	const char *content = json_str(record, "content");
+	struct json *kept;
+	char *text, *raw;
+
+	if (!content) {
+		return;
+	}
+	kept = record_of(content, json_bool(record, "disabled", false));
+	text = rest_unquote(content);
+	raw = json_dump(kept);
+	rest_value_text(walk, text, raw);
+	free(raw);
+	free(text);
+	json_free(kept);
+}
+
 static void take_set(struct rest_walk *walk, const struct json *rrset, const char *name)
 {
 	const struct json *records = json_get(rrset, "records");
@@ -100,7 +128,7 @@ static void take_set(struct rest_walk *walk, const struct json *rrset, const cha
 	}
 	rest_set_is(walk, json_int(rrset, "ttl", 0), NULL);
 	for (size_t i = 0; i < json_len(records); i++) {
-		rest_value(walk, json_str(json_at(records, i), "content"), NULL);
+		take_record(walk, json_at(records, i));
 	}
 }
 
@@ -126,15 +154,6 @@ static enum rest_next read_set(struct rest_walk *walk, const struct rest_answer 
 	return answer ? REST_DONE : REST_SEND;
 }
 
-static void add_record(struct json *records, const char *content)
-{
-	struct json *record = json_object();
-
-	json_set_str(record, "content", content);
-	json_set_bool(record, "disabled", false);
-	json_add(records, record);
-}
-
 static struct json *change_of(const struct rest_set *set, const char *changetype,
 			      struct json *records)
 {
@@ -155,10 +174,15 @@ static void add_replacement(struct json *rrsets, const struct rest_set *set)
 	struct json *records = json_array();
 
 	for (size_t i = 0; i < set->value_count; i++) {
-		char *raw = rest_raw(&set->value[i], true);
+		const char *raw = set->value[i].raw;
+		char *content = rest_quote(set->value[i].text);
+		struct json *record = NULL;
 
-		add_record(records, raw);
-		free(raw);
+		if (!raw || json_parse(raw, strlen(raw), &record, NULL) != ERR_NONE) {
+			record = record_of(content, false);
+		}
+		json_add(records, record);
+		free(content);
 	}
 	json_add(rrsets, change_of(set, set->value_count > 0 ? "REPLACE" : "DELETE", records));
 }
@@ -168,11 +192,11 @@ static void add_values(struct json *rrsets, const struct rest_set *set, const ch
 {
 	for (size_t i = 0; i < values->count; i++) {
 		struct json *records = json_array();
-		char *raw = rest_quote(values->item[i]);
+		char *content = rest_quote(values->item[i]);
 
-		add_record(records, raw);
+		json_add(records, record_of(content, false));
 		json_add(rrsets, change_of(set, changetype, records));
-		free(raw);
+		free(content);
 	}
 }
 

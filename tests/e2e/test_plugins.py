@@ -61,8 +61,9 @@ def test_the_example_by_flags(bed):
 
 def test_the_example_passes_the_suite_of_providers(bed):
     folder = compiled(bed, example())
-    row = Row(Tiny, settings={"plugins": folder})
-    SCENARIOS["stands_bad_weather"](bed, row)
+    row = Row(Tiny, settings={"plugins": folder}, values=10)
+    for scenario in ("stands_bad_weather", "keeps_to_its_own_values", "says_what_is_wrong"):
+        SCENARIOS[scenario](bed, row)
 
 
 def test_without_the_setting_no_plug_in_is_loaded(bed):

@@ -494,3 +494,23 @@ def test_the_stand_in_for_ovh_serves_lego(bed):
 
 def test_the_stand_in_for_route53_serves_lego(bed):
     serves_lego(bed, "route53")
+
+
+def test_a_set_with_a_routing_policy_is_left_alone(bed):
+    for kind in (Google, Route53):
+        host = Host(bed, Row(kind), kind.name)
+        host.peer.plant(OWNER, FOREIGN)
+        host.peer.routed.add(OWNER)
+        host.publish(digest()).assert_failed("routing policy", OWNER)
+        host.shows(FOREIGN)
+        host.assert_idle()
+
+
+def test_a_disabled_record_of_powerdns_stays_disabled(bed):
+    """Where sets are replaced, all of a record is written back."""
+    host, value = Host(bed, ROWS["powerdns_of_old"]), digest()
+    host.peer.plant(OWNER, FOREIGN)
+    host.peer.disabled.add(FOREIGN)
+    host.publish(value).assert_ok()
+    host.retract(value).assert_ok()
+    assert host.peer.disabled == {FOREIGN}

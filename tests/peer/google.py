@@ -27,6 +27,7 @@ class Google(Api):
         self.polls = polls
         self.email = "dns01@my-project.iam.gserviceaccount.com"
         self.tokens = []
+        self.routed = set()  # names whose set has a routing policy
         self.hurried = 0  # so many changes are told to come later, with a 403
         self.changes = {}  # id -> questions until it is done
         self._folder = bed.new_folder("google-key")
@@ -146,6 +147,9 @@ class Google(Api):
 
     def _shown(self, owner):
         there = self.records.at(owner)
+        if owner in self.routed:
+            return {"name": owner + ".", "type": "TXT", "ttl": there[0].ttl, "routingPolicy": {
+                "wrr": {"items": [{"weight": 1, "rrdatas": [quoted(there[0].text)]}]}}}
         return {"name": owner + ".", "type": "TXT", "ttl": there[0].ttl,
                 "rrdatas": [r.raw or quoted(r.text) for r in there]}
 

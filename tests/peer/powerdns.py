@@ -11,6 +11,7 @@ class PowerDnsApi(Api):
         super().__init__(bed, zones, **options)
         self.key = secret()
         self.extends = extends
+        self.disabled = set()  # texts of records that are not served
         self.notified = 0
         self.soa_edit_api = "DEFAULT"
 
@@ -60,7 +61,7 @@ class PowerDnsApi(Api):
         """Of one name, or all."""
         owners = [name.rstrip(".")] if name else sorted({r.owner for r in self.records.list})
         return [{"name": owner + ".", "type": "TXT", "ttl": self.records.at(owner)[0].ttl,
-                 "comments": [], "records": [{"content": quoted(r.text), "disabled": False}
+                 "comments": [], "records": [{"content": quoted(r.text), "disabled": r.text in self.disabled}
                                              for r in self.records.at(owner)]}
                 for owner in owners
                 if self.records.at(owner) and self.records.zone_of(owner) == zone]
@@ -98,6 +99,8 @@ class PowerDnsApi(Api):
             return
         ttl = rrset["ttl"]
         texts = [unquoted(r["content"]) for r in rrset["records"]]
+        self.disabled -= set(texts)
+        self.disabled |= {unquoted(r["content"]) for r in rrset["records"] if r.get("disabled")}
         there = self.records.at(owner)
         known = self.records.texts(owner)
         if rrset["changetype"] == "EXTEND":

@@ -52,6 +52,7 @@ class Route53(Api):
         self.throttled = throttled
         self.private = private
         self.may_get_change = True
+        self.routed = set()  # names whose set has a routing policy
         self.key_id, self.secret_key = "AKIAIOSFODNN7EXAMPLE", secret()
         self.session = None if keys == "set" else secret()
         self.session_of_metadata = secret()
@@ -216,7 +217,9 @@ class Route53(Api):
                          for v in values)
         return self._xml("ListResourceRecordSetsResponse",
                          f"<ResourceRecordSets><ResourceRecordSet><Name>{owner}.</Name>"
-                         f"<Type>{kind}</Type><TTL>{ttl}</TTL><ResourceRecords>{values}"
+                         f"<Type>{kind}</Type>" + (
+                             "<SetIdentifier>one</SetIdentifier><Weight>1</Weight>"
+                             if owner in self.routed else "") + f"<TTL>{ttl}</TTL><ResourceRecords>{values}"
                          "</ResourceRecords></ResourceRecordSet></ResourceRecordSets>"
                          "<IsTruncated>true</IsTruncated><MaxItems>1</MaxItems>")
 
