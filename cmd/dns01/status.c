@@ -40,17 +40,8 @@ static void read_certificate(struct status *status, struct status_lineage *found
 
 static void read_failure(struct status *status, struct status_lineage *found)
 {
-	char *folder = xasprintf("%s/certs/%s", status->cli.conf->state, found->name);
-	struct lineage *lineage = NULL;
-
-	/* To open a lineage makes its folder. */
-	if (access(folder, F_OK) == 0 &&
-	    lineage_open(status->cli.conf->state, found->name, &lineage, NULL) == ERR_NONE) {
-		found->has_failure =
-			lineage_load_failure(lineage, &found->failure, &found->failed_at);
-	}
-	lineage_free(lineage);
-	free(folder);
+	found->has_failure = lineage_read_failure(status->cli.conf->state, found->name,
+						  &found->failure, &found->failed_at);
 }
 
 static void take_left(void *arg, const struct deploy_left *left)

@@ -53,9 +53,8 @@ static void take_text(char *to, size_t max, const struct json *object, const cha
 	snprintf(to, max, "%s", text ? text : "");
 }
 
-bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t *at_s)
+static bool load(const char *path, struct err *failure, int64_t *at_s)
 {
-	char *path = path_join(lineage->folder, FAILURE_FILE);
 	struct buf text = BUF_INIT(FAILURE_MAX);
 	struct json *object = NULL;
 	bool loaded = access(path, F_OK) == 0 &&
@@ -72,6 +71,23 @@ bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t 
 	}
 	json_free(object);
 	buf_clear(&text);
+	return loaded;
+}
+
+bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t *at_s)
+{
+	char *path = path_join(lineage->folder, FAILURE_FILE);
+	bool loaded = load(path, failure, at_s);
+
+	free(path);
+	return loaded;
+}
+
+bool lineage_read_failure(const char *state, const char *name, struct err *failure, int64_t *at_s)
+{
+	char *path = xasprintf("%s/" LINEAGE_CERTS "/%s/" FAILURE_FILE, state, name);
+	bool loaded = load(path, failure, at_s);
+
 	free(path);
 	return loaded;
 }

@@ -388,6 +388,8 @@ enum err_code lineage_link(const char *state, const char *name, struct err *err)
 enum err_code lineage_save_failure(struct lineage *lineage, const struct err *failure, int64_t at_s,
 				   struct err *err) MUST_CHECK;
 bool lineage_load_failure(struct lineage *lineage, struct err *failure, int64_t *at_s);
+/* The same of one that is only looked at: nothing is made. */
+bool lineage_read_failure(const char *state, const char *name, struct err *failure, int64_t *at_s);
 void lineage_drop_failure(struct lineage *lineage);
 /* Removes the lineage with its keys. ERR_NOT_FOUND; ERR_BUSY while another process is at work on
  * it. What renewals.db has of it stays. */

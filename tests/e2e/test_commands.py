@@ -481,7 +481,7 @@ def test_keygen_writes_a_private_key_of_the_type(bed):
         assert f"Private-Key: ({bits} bit" in text, text
 
 
-def completed(bed, *words):
+def completed(bed, *words, env=None):
     """What bash offers for the last word."""
     script = (f'. "{TOP}/contrib/completion/dns01"; COMP_WORDS=("$@"); '
               'COMP_CWORD=$(($# - 1)); _dns01; printf "%s\\n" '
@@ -491,7 +491,7 @@ def completed(bed, *words):
         os.symlink(bed.tool("dns01"), f"{bed.dir}/bin/dns01")
     result = bed.start(
         ["bash", "-c", script, "bash", *words],
-        env={"PATH": f"{bed.dir}/bin:{os.environ['PATH']}"}).wait()
+        env={"PATH": f"{bed.dir}/bin:{os.environ['PATH']}", **(env or {})}).wait()
     return result.assert_ok().out.split()
 
 
@@ -504,3 +504,11 @@ def test_bash_completes_commands_options_and_providers(bed):
     assert completed(bed, "dns01", "account", "ro") == ["rollover"]
     assert completed(bed, "dns01", "revoke", "--reason", "key") == [
         "keyCompromise"]
+
+
+def test_bash_completes_lineages(bed):
+    conf = site_config(bed, bed.pebble(), bed.site(secondaries=()), *NAMES, lineage="edge",
+                       keys=["p256", "p384"])
+    for verb in ("renew", "deploy", "revoke", "delete"):
+        assert completed(bed, "dns01", verb, "ed", env={"DNS01_CONFIG": conf}) == [
+            "edge", "edge-p384"]

@@ -23,6 +23,14 @@ static void it_comes_back_whole(void **state)
 	assert_int_equal(loaded.retry_after_s, 90);
 	assert_int_equal(at_s, 1795000000);
 	lineage_free(lineage);
+	/* without opening it */
+	at_s = 0;
+	loaded.text[0] = '\0';
+	assert_true(lineage_read_failure(bed->state, "example.com", &loaded, &at_s));
+	assert_string_equal(loaded.text, "No TXT record found");
+	assert_int_equal(at_s, 1795000000);
+	assert_false(lineage_read_failure(bed->state, "absent", &loaded, &at_s));
+	assert_false(bed_has(bed, "certs/absent"));
 }
 
 static void none_is_none(void **state)
