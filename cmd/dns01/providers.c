@@ -71,6 +71,18 @@ static void print_capabilities(const struct provider *provider)
 	}
 }
 
+/* One line in the table; here its settings stand below each other. */
+static void print_example(const char *example)
+{
+	const char *end;
+
+	printf("\nExample:\n  providers = (\n    ");
+	for (; (end = strstr(example, ";  ")); example = end + 3) {
+		printf("%.*s\n      ", (int)(end + 1 - example), example);
+	}
+	printf("%s\n  );\n", example);
+}
+
 static void print_provider(const struct provider *provider)
 {
 	printf("%s: %s\n\nSettings:\n", provider->name, provider->summary);
@@ -84,7 +96,7 @@ static void print_provider(const struct provider *provider)
 	}
 	puts("\nThe least that its credential needs:");
 	print_wrapped(provider->privilege, 2, 0);
-	printf("\nExample:\n  providers = (\n    %s\n  );\n", provider->example);
+	print_example(provider->example);
 }
 
 /* ---- JSON -------------------------------------------------------------------------------- */

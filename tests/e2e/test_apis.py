@@ -3,6 +3,7 @@ providers for a zone, and PowerDNS for real."""
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -20,6 +21,7 @@ from testbed.broker import Broker, digest
 from testbed.config import account, certificate, rfc2136, write_config, zone
 from testbed.powerdns import PowerDnsWithApi
 
+TSIG_KEY = f'key "acme" {{ algorithm hmac-sha256; secret "{"A" * 43}="; }};\n'
 OWNER = "_acme-challenge.example.com"
 NAMES = ("example.com", "*.example.com")
 
@@ -491,6 +493,21 @@ def test_powerdns_for_real_many_values_in_one_change(bed):
     assert primary.soa_serial("example.com") - before == 1, "one PATCH"
     bed.dns01("hook", "-c", conf, "dehydrated", "clean_challenge", *words).assert_ok()
     assert dnswire.txt_values(primary.address, "_acme-challenge.h3.example.com") == []
+
+
+def test_the_example_of_each_provider_is_right(bed):
+    """As `dns01 providers NAME` prints it, with the files that it names."""
+    with open(Google(bed).settings()["key_file"], encoding="ascii") as file:
+        contents = {"acme.key": TSIG_KEY, "acmedns.json": "{}",
+                    "google-service-account.json": file.read()}
+    for one in json.loads(bed.dns01("providers", "--json").assert_ok().out):
+        shown = bed.dns01("providers", one["name"]).assert_ok().out
+        text = shown[shown.index("  providers = ("):]
+        assert all(len(line) <= 80 for line in text.splitlines()), text
+        for path in re.findall(r'_file = "([^"/]+)"', text):
+            bed.write(path, contents.get(path, "x\n"), 0o600)
+        conf = bed.write(f"{one['name']}.conf", f'state = "{bed.state()}";\n{text}')
+        bed.dns01("config", "check", "-c", conf).assert_ok()
 
 
 def test_the_recipes_parse(bed):
