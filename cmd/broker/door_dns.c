@@ -274,7 +274,7 @@ static void serve_message(struct dns_door *door, const struct dns_from *from, co
 	}
 	if (is_replay(door, from, request)) {
 		dns_request_free(request);
-	} else if (door->replay_count > REPLAYS_MAX) {
+	} else if (!door->broker->ready || door->replay_count > REPLAYS_MAX) {
 		dns_send_rcode(door, from, wire, request, DNS_SERVFAIL);
 		dns_request_free(request);
 	} else {

@@ -1,5 +1,5 @@
 /* http: what the doors on HTTP share: who asks, what is answered, and which door it is. */
-#include "internal.h"
+#include "claim.h"
 
 const char *visit_header(const struct visit *visit, const char *name)
 {
@@ -243,6 +243,20 @@ static bool serve_health(struct visit *visit)
 	return true;
 }
 
+/* Before the journal is read nobody holds anything: what is to be removed would not be found. */
+static bool serve_starting(struct visit *visit)
+{
+	struct err err;
+
+	if (visit->broker->ready) {
+		return false;
+	}
+	err_set(&err, ERR_BUSY, "", "the broker is starting; ask again");
+	err.retry_after_s = RETRY_SOON_S;
+	answer_err(visit->broker, visit->exchange, POLICY_GRANTED, &err);
+	return true;
+}
+
 void broker_serve_http(void *arg, struct world_exchange *exchange,
 		       const struct http_incoming *request)
 {
@@ -255,7 +269,7 @@ void broker_serve_http(void *arg, struct world_exchange *exchange,
 	};
 	char *open_here;
 	struct err err;
-	bool served = serve_health(&visit);
+	bool served = serve_health(&visit) || serve_starting(&visit);
 
 	for (size_t i = 0; i < ARRAY_LEN(doors) && !served; i++) {
 		served = strlist_has(&listener->settings->doors, doors[i].name) &&
