@@ -628,6 +628,10 @@ static void on_arrived(struct sim *sim, void *arg, const struct outside_answer *
 		errand_again(errand, 200000);
 		return;
 	}
+	if (answer->status == 503 && strstr(answer->body, "the broker is starting")) {
+		errand_again(errand, 5000000); /* it has not looked who asks */
+		return;
+	}
 	if (errand->impostor) {
 		if (answer->status != 401) {
 			violated(errand, answer, "granted: nobody knows him");

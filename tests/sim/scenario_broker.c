@@ -673,11 +673,15 @@ static void come_to_rest(struct scenario *scenario)
 	sim->calm = true;
 	calm_faults(sim);
 	heal_servers(sim);
+	for (size_t i = 0; i < scenario->run_count; i++) {
+		if (scenario->run[i].state <= RUN_GOING) { /* the next daemon may not have begun */
+			scenario->run[i].kill_at = scenario->run[i].stop_at = 0;
+			scenario->run[i].jump_at = 0;
+		}
+	}
 	if (scenario->jumped && run) {
 		run->kill_at = 1;
-	} else if (run) {
-		run->kill_at = run->stop_at = run->jump_at = 0;
-	} else if (runs_over(scenario)) {
+	} else if (!run && runs_over(scenario)) {
 		add_run(scenario, ROLE_DAEMON, 0);
 	}
 	if (scenario->rough) {
