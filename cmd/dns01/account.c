@@ -72,31 +72,61 @@ static void print_json(const struct json *json)
 	free(text);
 }
 
+/* directory NULL: that of the record, without which there is nothing to be shown. */
+static void show_one(struct account_run *run, const char *name, const char *directory,
+		     struct json *array)
+{
+	struct account_record *record = NULL;
+	struct err err;
+	enum err_code code = account_load(run->cli.conf->state, name, &record, &err);
+
+	if (code != ERR_NONE && code != ERR_NOT_FOUND) {
+		cli_fail(&run->cli, &err);
+	} else if (directory || record) {
+		directory = directory ? directory : record->directory;
+		if (!run->cli.options.json) {
+			print_account(name, directory, record);
+		}
+		json_add(array, account_json(name, directory, record));
+	}
+	account_record_free(record);
+}
+
+static bool is_configured(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->account_count; i++) {
+		if (strcmp(conf->account[i].name, name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Those of the configuration, registered or not, then what else there is. */
 static void show(struct account_run *run)
 {
 	const struct conf *conf = run->cli.conf;
 	struct json *array = json_array();
+	struct strlist names = { 0 };
+	struct err err;
 
 	for (size_t i = 0; i < conf->account_count; i++) {
-		const struct conf_account *account = &conf->account[i];
-		struct account_record *record = NULL;
-		struct err err;
-		enum err_code code = account_load(conf->state, account->name, &record, &err);
-
-		if (code != ERR_NONE && code != ERR_NOT_FOUND) {
-			cli_fail(&run->cli, &err);
-		} else if (run->cli.options.json) {
-			json_add(array, account_json(account->name, account->directory, record));
-		} else {
-			print_account(account->name, account->directory, record);
+		show_one(run, conf->account[i].name, conf->account[i].directory, array);
+	}
+	if (account_names(conf->state, &names, &err) != ERR_NONE) {
+		cli_fail(&run->cli, &err);
+	}
+	for (size_t i = 0; i < names.count; i++) {
+		if (!is_configured(conf, names.item[i])) {
+			show_one(run, names.item[i], NULL, array);
 		}
-		account_record_free(record);
 	}
 	if (run->cli.options.json) {
 		print_json(array);
-	} else if (conf->account_count == 0) {
-		puts("no account is configured; add one to accounts, or give --ca URL");
+	} else if (json_len(array) == 0 && run->cli.status == 0) {
+		puts("there is no account; add one to accounts, or give --ca URL");
 	}
+	strlist_clear(&names);
 	json_free(array);
 }
 

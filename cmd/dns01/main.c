@@ -112,7 +112,8 @@ const struct verb verbs[] = {
 	  .summary = "show the accounts, or register, change or end one at its CA",
 	  .help = "update sends the contacts of the configuration, rollover gives the account a\n"
 		  "new key, deactivate ends it for good, recover finds the account of --key-file.",
-	  .run = verb_account },
+	  .run = verb_account,
+	  .bare = true },
 	{ .name = "revoke",
 	  .arguments = "[LINEAGE]",
 	  .most = 1,

@@ -245,3 +245,14 @@ char *account_name_for(const char *directory)
 	buf_addf(&name, "-%s", hex);
 	return buf_detach(&name);
 }
+
+/* ---- all of them ------------------------------------------------------------------ */
+
+enum err_code account_names(const char *state, struct strlist *out, struct err *err)
+{
+	char *folder = path_join(state, ACCOUNT_FOLDERS);
+	enum err_code code = folder_names(folder, out, err);
+
+	free(folder);
+	return code;
+}

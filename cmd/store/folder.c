@@ -180,3 +180,40 @@ enum err_code folder_symlink(const char *target, const char *path, struct err *e
 	free(fresh);
 	return code;
 }
+
+/* ---- what is in it ---------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void add_names(DIR *dir, struct strlist *out)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		if (store_name_check("folder", entry->d_name, NULL) == ERR_NONE &&
+		    (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)) {
+			strlist_add(out, entry->d_name);
+		}
+	}
+}
+
+enum err_code folder_names(const char *path, struct strlist *out, struct err *err)
+{
+	DIR *dir = opendir(path);
+	size_t before = out->count;
+	enum err_code code = ERR_NONE;
+
+	if (dir) {
+		add_names(dir, out);
+		closedir(dir);
+	} else if (errno != ENOENT) {
+		code = err_set(err, ERR_IO, path, "cannot be read: %s", strerror(errno));
+	}
+	if (out->count > before) {
+		qsort(out->item + before, out->count - before, sizeof(*out->item), by_name);
+	}
+	return code;
+}

@@ -29,6 +29,8 @@ struct folder_spec {
 enum err_code folder_write(const struct folder_spec *spec, struct err *err) MUST_CHECK;
 /* Removes a folder that holds only files; one that is not there is fine. Not synced. */
 enum err_code folder_remove(const char *path, struct err *err) MUST_CHECK;
+/* Names of its folders, sorted, for strlist_clear; none where it does not exist. */
+enum err_code folder_names(const char *path, struct strlist *out, struct err *err) MUST_CHECK;
 /* Makes a symlink, or replaces one, by a rename. Not synced. */
 enum err_code folder_symlink(const char *target, const char *path, struct err *err) MUST_CHECK;
 /* what: "certificate", "account". Refuses what is no single plain path component. */

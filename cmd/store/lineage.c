@@ -3,7 +3,6 @@
 
 #include "folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -117,39 +116,11 @@ out:
 
 /* ---- all of them ------------------------------------------------------------------ */
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void add_names(DIR *dir, struct strlist *out)
-{
-	struct dirent *entry;
-
-	while ((entry = readdir(dir)) != NULL) {
-		if (store_name_check("certificate", entry->d_name, NULL) == ERR_NONE &&
-		    (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)) {
-			strlist_add(out, entry->d_name);
-		}
-	}
-}
-
 enum err_code lineage_names(const char *state, struct strlist *out, struct err *err)
 {
 	char *certs = path_join(state, LINEAGE_CERTS);
-	DIR *dir = opendir(certs);
-	size_t before = out->count;
-	enum err_code code = ERR_NONE;
+	enum err_code code = folder_names(certs, out, err);
 
-	if (dir) {
-		add_names(dir, out);
-		closedir(dir);
-	} else if (errno != ENOENT) {
-		code = err_set(err, ERR_IO, certs, "cannot be read: %s", strerror(errno));
-	}
-	if (out->count > before) {
-		qsort(out->item + before, out->count - before, sizeof(*out->item), by_name);
-	}
 	free(certs);
 	return code;
 }

@@ -312,6 +312,8 @@ enum err_code account_load(const char *state, const char *name, struct account_r
  * two processes make it at once; load that. */
 enum err_code account_save(const char *state, const char *name, const struct account_record *record,
 			   struct err *err) MUST_CHECK;
+/* Of all that the state folder has, sorted. */
+enum err_code account_names(const char *state, struct strlist *out, struct err *err) MUST_CHECK;
 /* Forgets its key: for what made it by mistake alone. ERR_NOT_FOUND. */
 enum err_code account_remove(const char *state, const char *name, struct err *err) MUST_CHECK;
 void account_record_free(struct account_record *record);

@@ -162,6 +162,7 @@ def test_what_was_issued_by_flags_is_managed_without_a_configuration(bed):
     bed.dns01("backup", bed.path("backup.tar"), env=env).assert_ok()
     bed.dns01("renew", env=env).assert_failed("there is no configuration", "lineage.conf",
                                               code=CONFIG)
+    assert pebble.directory in bed.dns01("account", env=env).assert_ok().out
     bed.dns01("revoke", "test", env=env).assert_ok()
     bed.dns01("delete", "test", env=env).assert_ok()
     assert "DNS01 OK: 0 certificates" in bed.dns01("status", env=env).assert_ok().out
@@ -383,6 +384,8 @@ def test_account_by_flags_is_used_by_issue(bed):
     assert pebble.count("/sign-me-up") == 1
     bed.issue(pebble, site, *NAMES).assert_ok()
     assert pebble.count("/sign-me-up") == 1
+    shown = json.loads(bed.dns01("account", "--state", bed.state(), "--json").assert_ok().out)
+    assert [a["directory"] for a in shown] == [pebble.directory] and shown[0]["url"], shown
     site.assert_clean()
 
 

@@ -33,8 +33,8 @@ static struct renewal good_row(void)
 }
 
 static char le[] = "le", other[] = "other";
-static char *const account_names[] = { le, other, NULL };
-static const struct strlist accounts = { .item = (char **)(uintptr_t)account_names, .count = 2 };
+static char *const named_accounts[] = { le, other, NULL };
+static const struct strlist accounts = { .item = (char **)(uintptr_t)named_accounts, .count = 2 };
 
 static struct plan_input input_of(const struct renewal *row, int64_t now_s)
 {
