@@ -13,7 +13,10 @@ from peer.hetzner import Hetzner
 from peer.ovh import Ovh, signature as ovh_signature
 from peer.powerdns import PowerDnsApi
 from peer.route53 import Route53
-from testbed.config import account, certificate, write_config, zone
+from test_exec import LEGO_PROGRAM
+from testbed import dnswire, wait_until
+from testbed.broker import Broker
+from testbed.config import account, certificate, rfc2136, write_config, zone
 
 DOMAIN = "example.com"
 OWNER = f"_acme-challenge.{DOMAIN}"
@@ -31,6 +34,7 @@ class Row:
     settings: dict = field(default_factory=dict)  # of the configuration
     values: int = 50  # that a name may have
     batch: str = None  # the method of one request that changes many names
+    later: bool = False  # a retraction is answered before it is done
     per_s: int = None  # requests a second
     account: str = None  # what sentences call it
     # Another row of the same peer has all scenarios; this one is another way to its tokens.
@@ -83,6 +87,8 @@ class Host:
         return self.hook("clean", *[(domain, v) for v in values], **options)
 
     def shows(self, *values, owner=OWNER):
+        if self.row.later:
+            wait_until(lambda: self.peer.texts(owner) == sorted(values), f"{values} at {owner}")
         found = self.peer.texts(owner)
         assert found == sorted(values), f"at {owner}: {found}, not {sorted(values)}"
 
@@ -98,6 +104,8 @@ class Host:
             if os.path.basename(folder) in ("secrets", "bin"):
                 continue
             for name in files:
+                if not os.path.isfile(os.path.join(folder, name)):
+                    continue  # a socket
                 with open(os.path.join(folder, name), "rb") as file:
                     text = file.read()
                 assert not any(s in text for s in secrets), (
@@ -139,7 +147,9 @@ def conformance(bed, row):
     host.retract(*many[5:]).assert_ok()
     host.hook("clean", *zip(names, many)).assert_ok()
     host.shows(FOREIGN)
-    assert len(host.peer.records.list) == 1, host.peer.records.list
+    for owner in (OWNER, *(f"_acme-challenge.{n}" for n in names)):
+        host.shows(*([FOREIGN] if owner == OWNER else []), owner=owner)
+    assert host.peer.everything() == [FOREIGN]
     host.assert_idle()
     host.assert_no_leak()
 
@@ -514,3 +524,65 @@ def test_a_disabled_record_of_powerdns_stays_disabled(bed):
     host.publish(value).assert_ok()
     host.retract(value).assert_ok()
     assert host.peer.disabled == {FOREIGN}
+
+
+# Providers without a stand-in: what they write to is real, a zone of BIND.
+
+
+class Zoned:
+    """It in a stand-in's place; `through` is the provider's type."""
+    requests = ()
+
+    def __init__(self, bed, *, through):
+        self.bed = bed
+        self.name = through
+        self.site = bed.site(secondaries=())
+        self.broker = None if through in ("rfc2136", "exec") else Broker(bed, self.site, [
+            {"name": "web", "names": [DOMAIN], "under": [DOMAIN], "wildcard": True,
+             "values": 200, "publishes_per_hour": 1000}]).start()
+
+    def provider(self):
+        common = {"name": "vendor", "type": self.name}
+        if self.name == "rfc2136":
+            return rfc2136(self.site, "vendor")
+        if self.name == "exec":
+            program = self.bed.write("bin/program", LEGO_PROGRAM.format(
+                server=self.site.address, key=self.site.key.path), mode=0o755)
+            return {**common, "command": [program],
+                    "environment": [f"PATH={os.environ['PATH']}:/usr/sbin"]}
+        token = self.bed.write("secrets/web.token", self.broker.token("web"), mode=0o600)
+        if self.name == "broker":
+            return {**common, "url": [self.broker.url()], "token_file": token}
+        return {**common, "endpoint": self.broker.url(), "username": "web",
+                "password_file": token}
+
+    def plant(self, owner, text):
+        self.site.update(f'add {owner} 60 TXT "{text}"')
+
+    def texts(self, owner):
+        return sorted(dnswire.txt_values(self.site.address, owner))
+
+    def everything(self):
+        return [text for _, text in self.site.txt()]
+
+    def in_sync(self):
+        return True
+
+    def secrets(self):
+        return []  # BIND's configuration has the one, what made the token has printed the other
+
+
+def test_rfc2136_keeps_to_its_own_values(bed):
+    conformance(bed, Row(Zoned, {"through": "rfc2136"}))
+
+
+def test_exec_keeps_to_its_own_values(bed):
+    conformance(bed, Row(Zoned, {"through": "exec"}))
+
+
+def test_broker_keeps_to_its_own_values(bed):
+    conformance(bed, Row(Zoned, {"through": "broker"}, later=True, values=8))
+
+
+def test_httpreq_keeps_to_its_own_values(bed):
+    conformance(bed, Row(Zoned, {"through": "httpreq"}, later=True, values=8))
