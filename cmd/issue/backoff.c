@@ -14,7 +14,7 @@
 #define EXPIRED_MAX_S HOUR_S
 #define VERDICT_FIRST_S (10 * MINUTE_S)
 #define VERDICT_MIN_S (HOUR_S + 10 * MINUTE_S) /* an hour, when its jitter is off */
-/* The CA is about to revoke it, and CAs have a day for that: a tenth of it, and less. */
+/* It was revoked, or the CA is about to, and CAs have a day for that: a tenth of it, and less. */
 #define HURRIED_MAX_S (2 * HOUR_S)
 #define ASK_MIN_S MINUTE_S
 #define ASK_SILENCE_S (5 * MINUTE_S)
@@ -61,7 +61,7 @@ static int64_t longest_wait(const struct renewal *row, int64_t now_s)
 		return EXPIRED_MAX_S;
 	}
 	return clamp((row->not_after - now_s) / 10, WAIT_MIN_S,
-		     row->hurried ? HURRIED_MAX_S : DAY_S);
+		     row->hurried || row->revoked_at > 0 ? HURRIED_MAX_S : DAY_S);
 }
 
 /* CAs allow five failed validations of a name in an hour, and a wildcard beside its name counts

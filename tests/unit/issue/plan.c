@@ -518,6 +518,9 @@ static void what_is_to_be_revoked_waits_two_hours_at_most(void **state)
 	for (size_t i = 0; i < 20; i++) {
 		assert_in_range(wait_of(&row, &err, T0, 0), 600, 2 * HOUR);
 	}
+	row.hurried = false; /* and here it is revoked */
+	row.revoked_at = T0 - HOUR;
+	assert_int_equal(wait_of(&row, &err, T0, 0), 2 * HOUR);
 	free(row.failure);
 }
 
