@@ -145,12 +145,17 @@ static void print_renewal(const struct status *status, const struct status_linea
 	if (item->trouble) {
 		return;
 	}
-	why = roster_text(status->roster, item);
+	/* what failed has a line of its own */
+	why = item->plan.state == PLAN_BACKS_OFF ? roster_reason(status->roster, item)
+						 : roster_text(status->roster, item);
 	time_format(at, item->plan.at_s);
 	switch (item->plan.state) {
 	case PLAN_WAITS:
-	case PLAN_BACKS_OFF:
 		say("  renewal: at %s: %s", at, why);
+		break;
+	case PLAN_BACKS_OFF:
+		say("  renewal: tried again at %s, after %u failure%s: %s", at, item->row->failures,
+		    item->row->failures == 1 ? "" : "s", why);
 		break;
 	case PLAN_DUE:
 		say("  renewal: with the next run, due since %s: %s", at, why);

@@ -374,6 +374,14 @@ static void add_reason(struct buf *text, const struct plan_input *input, const s
 	}
 }
 
+char *plan_reason_text(const struct plan_input *input, const struct plan *plan)
+{
+	struct buf text = BUF_INIT(TEXT_MAX);
+
+	add_reason(&text, input, plan);
+	return buf_detach(&text);
+}
+
 char *plan_text(const struct plan_input *input, const struct plan *plan)
 {
 	struct buf text = BUF_INIT(TEXT_MAX);

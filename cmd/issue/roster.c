@@ -254,6 +254,13 @@ char *roster_text(const struct roster *roster, const struct roster_item *item)
 	return item->trouble ? err_format(item->trouble) : plan_text(&input, &item->plan);
 }
 
+char *roster_reason(const struct roster *roster, const struct roster_item *item)
+{
+	struct plan_input input = input_of(roster, item);
+
+	return item->trouble ? err_format(item->trouble) : plan_reason_text(&input, &item->plan);
+}
+
 bool roster_asks(const struct roster *roster, const struct roster_item *item)
 {
 	struct plan_input input = input_of(roster, item);

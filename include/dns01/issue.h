@@ -156,6 +156,8 @@ struct plan {
 void plan_make(const struct plan_input *input, struct plan *out);
 /* The reason as a sentence, with times, and what it waits for; gives. */
 char *plan_text(const struct plan_input *input, const struct plan *plan);
+/* The same without what it waits for; gives. */
+char *plan_reason_text(const struct plan_input *input, const struct plan *plan);
 /* Whether the CA shall be asked for its window now: never after expiry or before a change. */
 bool plan_asks(const struct plan_input *input, const struct plan *plan);
 
@@ -219,7 +221,8 @@ size_t roster_count(const struct roster *roster);
 struct roster_item *roster_at(const struct roster *roster, size_t index); /* sorted by lineage */
 /* Plans it anew, for the wall clock's time. */
 void roster_plan(const struct roster *roster, struct roster_item *item);
-char *roster_text(const struct roster *roster, const struct roster_item *item); /* gives */
+char *roster_text(const struct roster *roster, const struct roster_item *item);   /* gives */
+char *roster_reason(const struct roster *roster, const struct roster_item *item); /* gives */
 bool roster_asks(const struct roster *roster, const struct roster_item *item);
 /* Its row becomes row (taken), and the plan follows. */
 void roster_take_row(const struct roster *roster, struct roster_item *item, struct renewal *row);

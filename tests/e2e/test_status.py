@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import time
 
 from test_renew import DAY, HOUR, configure, database, grow_older, renew, simple
 from testbed.config import account, certificate
@@ -56,10 +57,18 @@ def test_failure_is_a_warning_with_its_sentence_and_time(bed):
     renew(bed, path, "--force").assert_failed()
     lines = status(bed, path, WARNING)
     assert lines[0].startswith("DNS01 WARNING: test: its last renewal failed: "), lines[0]
+    assert sum("Connection refused" in line for line in lines) == 2, lines
     assert re.match(r"  until \S+Z, \d+ days left", lines[2]), lines
     assert any(re.match(r"  failed at \S+Z: .*Connection refused", line) for line in lines), lines
     test = data(bed, path, WARNING)["lineages"][0]
     assert test["renewal"]["failures"] == 1 and test["failure"]["code"] == "network"
+    now = int(time.time())
+    database(bed, "UPDATE renewal SET window_start = 0, not_before = ?, not_after = ?,"
+                  " issued_at = ?", now - 70 * DAY, now + 20 * DAY, now - 70 * DAY)
+    renew(bed, path, "--force").assert_failed()
+    lines = status(bed, path, WARNING)
+    assert any(re.match(r"  renewal: tried again at \S+Z, after 2 failures: a third of its life",
+                        line) for line in lines), lines
 
 
 def test_life_that_runs_out_is_critical(bed):
