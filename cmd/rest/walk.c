@@ -11,6 +11,8 @@
 
 #define POLL_FIRST_MS 250
 #define POLL_MAX_MS 5000
+#define TOKEN_MIN_S 30 /* that a token is used, whatever it is said to live */
+#define TOKEN_MAX_S (24 * 3600)
 
 static struct walk *walk_of(struct rest_walk *pub)
 {
@@ -289,6 +291,9 @@ void rest_token(struct rest_walk *pub, const char *token, int64_t lives_s)
 	struct rest *rest = pub->rest;
 	int64_t use_s = lives_s > 120 ? lives_s - 60 : lives_s / 2;
 
+	/* Of one that has expired, by a clock that may be wrong, the API decides. */
+	use_s = use_s > TOKEN_MIN_S ? use_s : TOKEN_MIN_S;
+	use_s = use_s < TOKEN_MAX_S ? use_s : TOKEN_MAX_S;
 	wipe_str(rest->token);
 	rest->token = xstrdup(token);
 	rest->token_until_us = rest_now_us(rest) + use_s * 1000000;

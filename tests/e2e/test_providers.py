@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass, field
 
-from peer.api import digest
+from peer.api import digest, secret
 from peer.azure import Azure
 from peer.cloudflare import Cloudflare
 from peer.desec import Desec
@@ -406,6 +406,13 @@ def test_route53_finds_the_keys_of_a_container_and_of_the_credentials_file(bed):
     role.publish(value, env=env).assert_ok()
     role.shows(value)
     role.retract(value, env=env).assert_ok()
+    env = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{role.peer.url}/role",
+           "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE":
+           role.peer.secret_file("role", role.peer.session_of_metadata + "\n")}
+    role.publish(value, env=env).assert_ok()
+    role.retract(value, env=env).assert_ok()
+    away = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://192.0.2.1/role"}
+    role.publish(value, env=away).assert_failed("not https")
     keyed = Host(bed, Row(Route53, {"keys": "set"}), "keyed")
     path = keyed.peer.secret_file(
         "credentials", "[default]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = x\n"
@@ -420,6 +427,12 @@ def test_route53_finds_the_keys_of_a_container_and_of_the_credentials_file(bed):
               env={"AWS_SHARED_CREDENTIALS_FILE": path}).assert_ok()
     keyed.shows(value)
     keyed.assert_no_leak()
+    peer = Route53(bed)  # temporary keys
+    peer.session = secret()
+    given = {**peer.provider(), "session_token_file": peer.secret_file("session", peer.session)}
+    works(bed, "session", peer, given)
+    del given["session_token_file"]
+    works(bed, "session2", peer, given, env={"AWS_SESSION_TOKEN": peer.session})
 
 
 def test_what_says_later_in_words_of_its_own_is_asked_again(bed):

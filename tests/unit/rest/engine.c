@@ -328,6 +328,19 @@ static void a_token_is_had_again_before_it_expires(void **state)
 	assert_int_equal(service.tokens, 2);
 }
 
+/* RFC 6749 s.5.1: expires_in may be left out; and clocks differ. No other one is asked for. */
+static void a_token_that_is_said_to_have_expired_is_used(void **state)
+{
+	(void)state;
+	service.token_lives_s = 0;
+	publishes("a");
+	assert_int_equal(service.tokens, 1);
+	pass_s(60);
+	service.token_lives_s = -1000;
+	publishes("b");
+	assert_int_equal(service.tokens, 2);
+}
+
 static void a_date_to_come_again_is_read_against_the_servers_clock(void **state)
 {
 	(void)state;
@@ -475,6 +488,8 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(a_zone_that_is_gone_is_asked_for_again, begin, end),
 		cmocka_unit_test_setup_teardown(a_token_is_had_again_before_it_expires, begin, end),
+		cmocka_unit_test_setup_teardown(a_token_that_is_said_to_have_expired_is_used, begin,
+						end),
 		cmocka_unit_test_setup_teardown(
 			a_date_to_come_again_is_read_against_the_servers_clock, begin, end),
 		cmocka_unit_test_setup_teardown(a_pause_longer_than_there_is_time_is_not_waited_for,
