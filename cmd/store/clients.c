@@ -81,6 +81,7 @@ static_assert(ARRAY_LEN(sql_texts) == CSQL_COUNT, "a text for each statement");
 static const struct db_spec spec = {
 	.file = "clients.db",
 	.what = "the clients",
+	.without = "then clients that are not in the configuration, and all tokens, are gone",
 	.migrations = migrations,
 	.version = CLIENTS_VERSION,
 	.sql = sql_texts,

@@ -12,6 +12,13 @@ static enum err_code db_err(struct db *db, int rc, struct err *err)
 		return err_set(err, ERR_BUSY, db->path,
 			       "another process has been writing to it for %d s", BUSY_MS / 1000);
 	}
+	if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT) {
+		return err_set(
+			err, ERR_IO, db->path,
+			"it is damaged (%s): put it back from a backup, or move it away, with "
+			"the files whose names begin with its own: %s",
+			sqlite3_errmsg(db->handle), db->spec->without);
+	}
 	return err_set(err, ERR_IO, db->path, "%s", sqlite3_errmsg(db->handle));
 }
 

@@ -14,6 +14,7 @@
 struct db_spec {
 	const char *file;              /* in the state folder */
 	const char *what;              /* "the clients", for the sentence about a newer one */
+	const char *without;           /* what a damaged one that is moved away means */
 	const char *const *migrations; /* from version i to version i + 1 */
 	int version;                   /* this program's; as many as there are migrations */
 	const char *const *sql;        /* the statements, by number */

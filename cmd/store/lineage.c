@@ -86,7 +86,8 @@ enum err_code lineage_stamp(const char *state, const char *name, char **out, str
 	if (len < 0 && errno != ENOENT && errno != ENOTDIR) {
 		code = err_set(err, ERR_IO, path, "cannot be read: %s", strerror(errno));
 	} else {
-		*out = len > 0 && lstat(path, &st) == 0
+		/* One that leads nowhere is none. */
+		*out = len > 0 && lstat(path, &st) == 0 && access(path, F_OK) == 0
 			       ? xasprintf("%.*s %lld", (int)len, target, (long long)st.st_mtime)
 			       : NULL;
 	}

@@ -121,6 +121,7 @@ static_assert(ARRAY_LEN(sql_texts) == RSQL_COUNT, "a text for each statement");
 static const struct db_spec spec = {
 	.file = "renewals.db",
 	.what = "the renewals",
+	.without = "then the certificates are read anew, and deployed once more",
 	.migrations = migrations,
 	.version = RENEWALS_VERSION,
 	.sql = sql_texts,

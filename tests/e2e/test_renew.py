@@ -441,6 +441,32 @@ def test_state_of_a_newer_version_is_refused(bed):
     renew(bed, path).assert_failed("newer dns01")
 
 
+def test_state_that_is_damaged_is_refused_with_what_to_do(bed):
+    _, pebble, path = simple(bed)
+    renew(bed, path).assert_ok()
+    for name in os.listdir(bed.state()):
+        if name.startswith("renewals.db"):
+            os.unlink(os.path.join(bed.state(), name))
+    with open(os.path.join(bed.state(), "renewals.db"), "w", encoding="ascii") as file:
+        file.write("this is no database, and never was one\n" * 100)
+    renew(bed, path).assert_failed("renewals.db", "damaged", "move it away", "read anew")
+    for name in os.listdir(bed.state()):
+        if name.startswith("renewals.db"):
+            os.unlink(os.path.join(bed.state(), name))
+    assert_nothing_to_do(bed, path)
+    assert pebble.issued() == 1
+
+
+def test_version_that_somebody_removed_is_issued_anew(bed):
+    _, _, path = simple(bed)
+    renew(bed, path).assert_ok()
+    first = serial(bed)
+    shutil.rmtree(os.path.realpath(bed.current()))
+    assert changed(bed, path)["test"] == ("issued", "there is no certificate yet")
+    assert serial(bed) != first
+    assert_nothing_to_do(bed, path)
+
+
 def test_backup_keeps_renewing(bed):
     _, pebble, path = simple(bed)
     renew(bed, path).assert_ok()

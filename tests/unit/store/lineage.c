@@ -72,7 +72,7 @@ static void the_stamp_changes_with_the_certificate(void **state)
 	struct bed *bed = *state;
 	struct lineage *lineage = lineage_of(bed);
 	struct key *key = new_key();
-	char *first, *again, *second;
+	char *first, *again, *second, *version, *away;
 
 	assert_null(stamp_of(bed, "example.com"));
 	assert_null(stamp_of(bed, "none"));
@@ -83,6 +83,13 @@ static void the_stamp_changes_with_the_certificate(void **state)
 	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
 	second = stamp_of(bed, "example.com");
 	assert_string_not_equal(first, second);
+	/* whoever removed it: there is no certificate */
+	version = bed_path(bed, "certs/example.com/v0002");
+	away = bed_path(bed, "certs/example.com/away");
+	assert_int_equal(rename(version, away), 0);
+	assert_null(stamp_of(bed, "example.com"));
+	free(version);
+	free(away);
 	free(first);
 	free(again);
 	free(second);
