@@ -102,16 +102,27 @@ void renewal_take_failure(struct renewal *row, const struct err *err, int64_t no
 
 /* ---- the CA's window ------------------------------------------------------------------------ */
 
+/* Moved into the past, or to before where it was; or already there when it is first heard of, in
+ * the first half of its life: no CA suggests that but for what it is about to revoke. */
+static bool hurries(const struct renewal *row, const struct acme_renewal_info *info, int64_t now_s)
+{
+	bool had = row->window_start > 0;
+	int64_t half_s = row->not_before / 2 + row->not_after / 2;
+
+	if (had && info->end < row->window_start) {
+		return true;
+	}
+	return info->end <= now_s && (had || info->end < half_s);
+}
+
 void renewal_take_window(struct renewal *row, const struct acme_renewal_info *info, int64_t now_s,
 			 uint64_t draw)
 {
-	const bool had = row->window_start > 0;
-
 	if (info->end <= info->start) {
 		return; /* RFC 9773 s.4.2: no answer */
 	}
 	if (info->start != row->window_start || info->end != row->window_end) {
-		row->hurried = had && info->end <= now_s;
+		row->hurried = hurries(row, info, now_s);
 		row->window_start = info->start;
 		row->window_end = info->end;
 		/* Once a window: drawing again and again would always end up early. */

@@ -168,6 +168,28 @@ static void renew_before_stands_above_the_window_until_that_moves_into_the_past(
 	assert_plan(&input, PLAN_DUE, PLAN_WINDOW, info.start + 5);
 }
 
+static void what_is_to_be_revoked_is_known_by_the_first_answer_too(void **state)
+{
+	struct renewal row = good_row(), old = good_row(), moved = good_row();
+	struct acme_renewal_info info = { .start = T0 + DAY, .end = T0 + DAY + HOUR };
+	struct plan_input input = input_of(&row, T0 + 2 * DAY);
+
+	(void)state;
+	input.renew_before_s = 20 * DAY;
+	renewal_take_window(&row, &info, input.now_s, 5);
+	assert_true(row.hurried);
+	assert_plan(&input, PLAN_DUE, PLAN_WINDOW, info.start + 5);
+	/* one that came from elsewhere, late in its life */
+	info = (struct acme_renewal_info){ .start = T0 + 59 * DAY, .end = T0 + 61 * DAY };
+	renewal_take_window(&old, &info, T0 + 62 * DAY, 5);
+	assert_false(old.hurried);
+	/* to before where it was, and not over yet */
+	renewal_take_window(&moved, &info, T0, 5);
+	info = (struct acme_renewal_info){ .start = T0 + DAY, .end = T0 + 3 * DAY };
+	renewal_take_window(&moved, &info, T0 + 2 * DAY, 5);
+	assert_true(moved.hurried);
+}
+
 /* ---- by the CA's window ---- */
 
 static void the_window_decides_with_one_draw(void **state)
@@ -613,6 +635,7 @@ int main(void)
 		cmocka_unit_test(renew_before_is_obeyed_but_not_beyond_the_life),
 		cmocka_unit_test(
 			renew_before_stands_above_the_window_until_that_moves_into_the_past),
+		cmocka_unit_test(what_is_to_be_revoked_is_known_by_the_first_answer_too),
 		cmocka_unit_test(the_window_decides_with_one_draw),
 		cmocka_unit_test(a_look_comes_before_the_window_only_if_the_next_comes_after_it),
 		cmocka_unit_test(a_window_in_the_past_is_due_and_urgent),
