@@ -114,12 +114,17 @@ struct office {
 
 /* ---- what goes wrong ---- */
 
+/* How a CA is down. */
+enum { DOWN_BREAKS = 1, DOWN_503, DOWN_503_FOR_YEARS, DOWN_SILENT };
+/* How its renewal information is broken. */
+enum { ARI_GARBAGE = 1, ARI_503, ARI_FOR_YEARS, ARI_BACKWARDS, ARI_404, ARI_FAR, ARI_PAST };
+
 enum trouble_kind {
-	TROUBLE_DOWN,   /* which: the CA; value: how, see estate_ca.c */
+	TROUBLE_DOWN,   /* which: the CA; value: how */
 	TROUBLE_HOURLY, /* the CA is up in one hour of value hours */
 	TROUBLE_BLIND,  /* the CA finds no record */
 	TROUBLE_BUSY,   /* the CA takes no new orders, and says when it will */
-	TROUBLE_ARI,    /* value: how, see estate_ca.c */
+	TROUBLE_ARI,    /* value: how */
 	TROUBLE_PRIMARY,
 	TROUBLE_SECONDARY, /* which: the zone */
 	TROUBLE_DISK,

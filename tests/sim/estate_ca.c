@@ -11,11 +11,6 @@
 #define SHORT_LIFE_S (10 * 86400)
 #define ABSURD_S "31536000000"
 
-/* How a CA is down. */
-enum { DOWN_BREAKS = 1, DOWN_503, DOWN_503_FOR_YEARS, DOWN_SILENT };
-/* How its renewal information is broken. */
-enum { ARI_GARBAGE = 1, ARI_503, ARI_FOR_YEARS, ARI_BACKWARDS, ARI_404, ARI_FAR, ARI_PAST };
-
 static struct office *office_of(struct ca *ca)
 {
 	return ca->house;

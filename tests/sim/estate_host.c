@@ -13,6 +13,7 @@
 #define LOOP_PAUSE_US (10 * SECOND_US)
 #define KILL_STEPS_LOG2 11 /* a run is killed at its step 2047 at the latest */
 #define AGAIN_MAX 24       /* idle runs of one process */
+#define BUSY_KILLED_EACH 4
 #define COMMAND "/usr/bin/deploy"
 
 /* ---- the disk ---- */
@@ -76,11 +77,26 @@ static void on_done(void *arg, const struct err *err, const struct fleet_result 
 	}
 }
 
+/* A run with nothing to do has few steps; those that have are killed more often, and early and
+ * late steps equally often. */
+static void begin_work(struct renewer *renewer)
+{
+	struct sim *sim = renewer->estate->sim;
+
+	if (!renewer->busy && renewer->estate->kill_each && !sim->calm &&
+	    sim_below(sim, BUSY_KILLED_EACH) == 0) {
+		renewer->kill_at =
+			renewer->process.steps + 1 +
+			(unsigned)sim_below(sim, (uint64_t)1 << sim_below(sim, KILL_STEPS_LOG2));
+	}
+	renewer->busy = true;
+}
+
 static void on_event(void *arg, const struct fleet_event *event)
 {
 	struct renewer *renewer = arg;
 
-	renewer->busy = true;
+	begin_work(renewer);
 	if (event->ended) {
 		sim_say(renewer->estate->sim, "%s: %s", event->item->lineage,
 			event->err ? event->err->text : "issued");
@@ -90,7 +106,7 @@ static void on_event(void *arg, const struct fleet_event *event)
 static void on_deploy(void *arg, const struct deploy_event *event)
 {
 	(void)event;
-	((struct renewer *)arg)->busy = true;
+	begin_work(arg);
 }
 
 static enum err_code open_files(struct renewer *renewer, struct err *err)
@@ -176,7 +192,7 @@ static void start(struct estate *estate)
 	renewer->next_us = sim->now_us + HOUR_US;
 	renewer->process.steps = 0;
 	renewer->process.wall_ahead_us = estate->host.ahead_us;
-	if (kill && !sim->calm) { /* early and late ones equally often */
+	if (kill && !sim->calm) {
 		renewer->kill_at =
 			1 +
 			(unsigned)sim_below(sim, (uint64_t)1 << sim_below(sim, KILL_STEPS_LOG2));

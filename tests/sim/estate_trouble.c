@@ -4,6 +4,8 @@
 #include "sim/invariants.h"
 #include "sim/run.h"
 
+#define PAST_MAX_US (3 * DAY_US) /* all are renewed each day meanwhile */
+
 /* ---- now ---- */
 
 static bool is_on(const struct trouble *trouble, int64_t now_us)
@@ -261,12 +263,18 @@ static void add(struct estate *estate, const struct trouble *trouble)
 static const struct {
 	int64_t most_h, ways;
 } kinds[] = {
-	[TROUBLE_DOWN] = { 7 * 24, 4 },     [TROUBLE_HOURLY] = { 30 * 24, 0 },
-	[TROUBLE_BLIND] = { 36, 0 },        [TROUBLE_BUSY] = { 24, 0 },
-	[TROUBLE_ARI] = { 5 * 24, 7 },      [TROUBLE_PRIMARY] = { 4 * 24, 0 },
-	[TROUBLE_SECONDARY] = { 48, 0 },    [TROUBLE_DISK] = { 24, 0 },
-	[TROUBLE_CLOCK] = { 24, 0 },        [TROUBLE_OFF] = { 21 * 24, 0 },
-	[TROUBLE_COMMANDS] = { 4 * 24, 0 }, [TROUBLE_NETWORK] = { 10 * 24, 0 },
+	[TROUBLE_DOWN] = { 7 * 24, DOWN_SILENT },
+	[TROUBLE_HOURLY] = { 30 * 24, 0 },
+	[TROUBLE_BLIND] = { 5 * 24, 0 },
+	[TROUBLE_BUSY] = { 24, 0 },
+	[TROUBLE_ARI] = { 60 * 24, ARI_PAST },
+	[TROUBLE_PRIMARY] = { 4 * 24, 0 },
+	[TROUBLE_SECONDARY] = { 48, 0 },
+	[TROUBLE_DISK] = { 24, 0 },
+	[TROUBLE_CLOCK] = { 24, 0 },
+	[TROUBLE_OFF] = { 21 * 24, 0 },
+	[TROUBLE_COMMANDS] = { 4 * 24, 0 },
+	[TROUBLE_NETWORK] = { 10 * 24, 0 },
 };
 
 static int64_t shortest_life_us(const struct estate *estate)
@@ -308,15 +316,21 @@ void trouble_draw(struct estate *estate)
 		enum trouble_kind kind = (enum trouble_kind)sim_below(sim, TROUBLE_KINDS);
 		int64_t lasts_us = between(sim, HOUR_US / 4, kinds[kind].most_h * HOUR_US);
 
-		if (lasts_us > life_us / 2 && kind != TROUBLE_HOURLY) {
+		int64_t value = value_of(estate, kind);
+
+		/* These two may last for more than a life: it must renew all the same. */
+		if (lasts_us > life_us / 2 && kind != TROUBLE_HOURLY && kind != TROUBLE_ARI) {
 			lasts_us = between(sim, HOUR_US / 4, life_us / 4);
+		}
+		if (kind == TROUBLE_ARI && value == ARI_PAST && lasts_us > PAST_MAX_US) {
+			value = ARI_FAR;
 		}
 		add(estate, &(struct trouble){
 				    .kind = kind,
 				    .which = sim_below(sim, 6),
 				    .from_us = at_us,
 				    .until_us = at_us + lasts_us,
-				    .value = value_of(estate, kind),
+				    .value = value,
 			    });
 		at_us += between(sim, 0, life_us / 4);
 	}

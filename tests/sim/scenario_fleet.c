@@ -43,13 +43,13 @@ static const struct plot {
 	  .least = 3,
 	  .most = 4,
 	  .days = 400,
-	  .revocations = 2 },
+	  .revocations = 10 },
 	{ .what = "six days",
 	  .lives = HAS(LIFE_160H) | HAS(LIFE_90D),
 	  .least = 3,
 	  .most = 6,
 	  .days = 45,
-	  .revocations = 1 },
+	  .revocations = 3 },
 	{ .what = "one day", .lives = HAS(LIFE_24H), .least = 3, .most = 4, .days = 12 },
 	{ .what = "one hour a day",
 	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D) | HAS(LIFE_160H),
@@ -69,7 +69,7 @@ static const struct plot {
 	  .most = 6,
 	  .days = 40,
 	  .loops = true,
-	  .revocations = 1 },
+	  .revocations = 3 },
 	{ .what = "a small limit",
 	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
 	  .least = 20,
@@ -216,7 +216,9 @@ static struct holding *add_holding(struct estate *estate, const struct plot *plo
 				     .index = estate->holding_count++,
 				     .fallback = OFFICES_MAX,
 				     .configured = true };
-	holding->office = sim_below(sim, estate->office_count);
+	holding->office = holding->index < estate->office_count
+				  ? holding->index
+				  : sim_below(sim, estate->office_count);
 	holding->zone = sim_below(sim, sim->net->zone_count);
 	snprintf(holding->name, sizeof(holding->name), "h%zu", holding->index);
 	life_s = estate->office[holding->office].life_s;
@@ -483,6 +485,9 @@ void scenario_fleet_run(uint64_t seed, const char *state, bool verbose,
 	run_until(estate, estate->end_us);
 	sim->calm = true;
 	run_until(estate, sim->now_us + SETTLE_US);
+	while (estate->host.renewer && !sim->violation[0] && sim_step(sim)) {
+		host_look(estate); /* the last run ends */
+	}
 	estate_settled(estate);
 	sim_say(sim, "%s: %zu certificates, %u issued, %u revoked, %u runs, %u killed, %u commands",
 		plot.what, estate->holding_count, estate->issued, estate->revoked,
