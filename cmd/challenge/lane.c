@@ -53,7 +53,7 @@ struct lane {
 	struct lane_job *batch;              /* under way */
 	size_t batch_urgent;                 /* of it */
 	int64_t batch_since_us;
-	size_t expected; /* so many were just answered */
+	size_t expected; /* were just answered, or waited then */
 	int64_t gather_until_us;
 	struct world_timer *timer;
 	struct lock *lock;
@@ -109,13 +109,14 @@ static void changes_clear(struct lane *lane)
 	lane->applied = 0;
 }
 
-/* Whoever is answered now may come again at once. */
+/* Whoever is answered now may come again at once, and go with those who wait already. */
 static void expect_again(struct lane *lane)
 {
+	size_t all = lane->batch_urgent + lane->urgent;
 	int64_t now_us = world_mono_us(world_of(lane));
 	int64_t part_us = (now_us - lane->batch_since_us) / 2;
 
-	lane->expected = lane->batch_urgent <= FEW ? lane->batch_urgent : 0;
+	lane->expected = all <= FEW ? all : 0;
 	lane->gather_until_us = now_us + (part_us < GATHER_MAX_US ? part_us : GATHER_MAX_US);
 }
 
