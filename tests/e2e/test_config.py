@@ -345,6 +345,7 @@ def test_examples_are_read_and_dumped(bed):
         bed.write(f"examples/{name}.key", bed.key(name).statement(), 0o640)
     for name in ("corp-root", "host-ca"):
         bed.write(f"examples/{name}.pem", "a root\n")
+    bed.write("examples/cloudflare.token", "a token\n", 0o640)
     for example in examples:
         with open(example, encoding="utf-8") as file:
             path = bed.write("examples/dns01.conf", file.read())
