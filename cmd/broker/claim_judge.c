@@ -27,6 +27,7 @@ static enum policy_rule judge(struct broker *broker, const struct final *final,
 {
 	const struct conf_zone *target = conf_target_zone(final->conf, final->view);
 	struct policy_client client = identity_policy(final->who);
+	bool asks_below = name && !final->who->grant->wildcard; /* else it decides nothing */
 	char derived[NAME_TEXT_MAX];
 	struct policy_question question = {
 		.name = name,
@@ -34,7 +35,7 @@ static enum policy_rule judge(struct broker *broker, const struct final *final,
 		.value = final->value,
 		.owner = route->owner,
 		.apex = name && is_apex(final, route, name),
-		.other_below = name ? other_below(broker, final, name) : NULL,
+		.other_below = asks_below ? other_below(broker, final, name) : NULL,
 	};
 
 	if (name && target && policy_target(name, target->suffix, derived, err) == ERR_NONE) {

@@ -582,8 +582,10 @@ void token_note_use(struct broker *broker, const char *id, const char *from)
 		broker->use_list = use;
 		broker->use_count++;
 	}
-	free(use->from);
-	use->from = xstrdup(from);
+	if (!use->from || strcmp(use->from, from) != 0) {
+		free(use->from);
+		use->from = xstrdup(from);
+	}
 	use->at_s = world_wall_s(broker->world);
 }
 
