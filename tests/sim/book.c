@@ -249,18 +249,9 @@ static void add_zone(struct buf *out, const struct crowd *crowd, const char *suf
 static void add_zones(struct buf *out, const struct crowd *crowd)
 {
 	const struct net *net = crowd->sim->net;
-	char server[ADDR_TEXT_MAX];
 
-	buf_add_str(out, "providers = (\n");
-	for (size_t i = 0; i < net->zone_count; i++) {
-		addr_format(server, &net->zone[i].server[0].addr, 53);
-		buf_addf(out,
-			 "%s  { name = \"%s\"; type = \"rfc2136\"; server = \"%s\"; "
-			 "tsig_key_file = \"%s/%s.key\"; }",
-			 i ? ",\n" : "", net->zone[i].name, server, crowd->state,
-			 net->zone[i].name);
-	}
-	buf_add_str(out, "\n);\nzones = (\n");
+	add_providers(out, net, crowd->state);
+	buf_add_str(out, "zones = (\n");
 	for (size_t i = 0; i < net->zone_count; i++) {
 		add_zone(out, crowd, net->zone[i].name, net->zone[i].name);
 		buf_add_str(out, ",\n");

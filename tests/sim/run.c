@@ -234,3 +234,18 @@ void look_at_runs(struct scenario *scenario)
 		look_at(&scenario->run[i]);
 	}
 }
+
+void add_providers(struct buf *out, const struct net *net, const char *state)
+{
+	char server[ADDR_TEXT_MAX];
+
+	buf_add_str(out, "providers = (\n");
+	for (size_t i = 0; i < net->zone_count; i++) {
+		addr_format(server, &net->zone[i].server[0].addr, 53);
+		buf_addf(out,
+			 "%s  { name = \"%s\"; type = \"rfc2136\"; server = \"%s\"; "
+			 "tsig_key_file = \"%s/%s.key\"; }",
+			 i ? ",\n" : "", net->zone[i].name, server, state, net->zone[i].name);
+	}
+	buf_add_str(out, "\n);\n");
+}

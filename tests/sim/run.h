@@ -73,6 +73,8 @@ void calm_faults(struct sim *sim);
 void heal_servers(struct sim *sim);
 /* The key of a zone's primary, as BIND writes it. */
 void write_key(const char *path, const char *name, const uint8_t secret[WIRE_SECRET_LEN]);
+/* The configuration's providers: one for each zone, by the key state/ZONE.key. */
+void add_providers(struct buf *out, const struct net *net, const char *state);
 
 /* NULL: there are too many, which is a violation. */
 struct run *add_run(struct scenario *scenario, size_t role_index, int64_t delay_us);

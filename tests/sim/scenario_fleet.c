@@ -104,18 +104,9 @@ static void add_accounts(struct buf *out, const struct estate *estate)
 static void add_zones(struct buf *out, const struct estate *estate)
 {
 	const struct net *net = estate->sim->net;
-	char server[ADDR_TEXT_MAX];
 
-	buf_add_str(out, "providers = (\n");
-	for (size_t i = 0; i < net->zone_count; i++) {
-		addr_format(server, &net->zone[i].server[0].addr, 53);
-		buf_addf(out,
-			 "%s  { name = \"%s\"; type = \"rfc2136\"; server = \"%s\"; "
-			 "tsig_key_file = \"%s/%s.key\"; }",
-			 i ? ",\n" : "", net->zone[i].name, server, estate->state,
-			 net->zone[i].name);
-	}
-	buf_add_str(out, "\n);\nzones = (\n");
+	add_providers(out, net, estate->state);
+	buf_add_str(out, "zones = (\n");
 	for (size_t i = 0; i < net->zone_count; i++) {
 		const char *name = net->zone[i].name;
 
