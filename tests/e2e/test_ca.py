@@ -282,8 +282,8 @@ def test_profile_that_is_refused_gives_way_to_the_next(bed):
 
 
 def test_order_is_tried_once_more_without_what_it_replaces(bed):
+    made = Renewed(bed)
     for status, kind in ((404, "malformed"), (409, "alreadyReplaced"), (403, "unauthorized")):
-        made = Renewed(bed)
         orders = []
 
         def refuse(answer, orders=orders, status=status, kind=kind):
@@ -297,7 +297,6 @@ def test_order_is_tried_once_more_without_what_it_replaces(bed):
         made.ca.refuse = refuse
         renew(bed, made.path, "--force").assert_ok()
         assert orders == [True, False], orders
-        bed.run(["rm", "-rf", bed.state()])
 
 
 def test_order_is_not_tried_again_at_once_where_a_limit_is_met(bed):
