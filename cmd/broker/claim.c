@@ -641,23 +641,31 @@ struct claim *claim_open(struct broker *broker, const struct claim_request *requ
 	return claim;
 }
 
+/* The identifier that it was asked for; NULL: it was for an owner name that tells none. Gives. */
+static char *name_of(const struct conf *conf, const struct journal_row *row)
+{
+	const struct conf_zone *target = conf_target_zone(conf, row->view);
+	char name[NAME_TEXT_MAX];
+
+	if (row->asked) {
+		return xstrdup(row->asked);
+	}
+	return policy_name_of(row->owner, target ? target->suffix : NULL, name) ? xstrdup(name)
+										: NULL;
+}
+
 void claim_recover(struct broker *broker, const struct journal_row *rows, size_t count)
 {
-	const struct journal_row *row = &rows[0];
+	const struct journal_row *row = &rows[count - 1]; /* the newest lease */
 	struct claim *claim = claim_new(broker, row->requester);
-	const struct conf_zone *target;
 	bool applied = true;
-	char name[NAME_TEXT_MAX];
 
 	claim->door = "journal";
 	claim->owner = xstrdup(row->owner);
 	claim->value = xstrdup(row->value);
 	claim->view = xstrdup(row->view);
 	claim->zone = xstrdup(row->zone);
-	target = conf_target_zone(broker->generation->conf, row->view);
-	claim->name = policy_name_of(row->owner, target ? target->suffix : NULL, name)
-			      ? xstrdup(name)
-			      : NULL;
+	claim->name = name_of(broker->generation->conf, row);
 	claim->generation = broker->generation;
 	generation_hold(claim->generation);
 	claim->publish = publish_adopt(claim->generation->publisher, rows, count);

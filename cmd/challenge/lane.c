@@ -429,6 +429,7 @@ static void plan(struct lane *lane)
 				.value = job->value,
 				.view = job->view,
 				.ttl_s = job->ttl_s,
+				.asked = job->asked,
 				.lease = *job->lease,
 			};
 		} else if (job->kind == JOB_LET_GO && job->lease_id != 0) {

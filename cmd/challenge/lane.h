@@ -20,6 +20,7 @@ struct lane_job {
 	const char *owner; /* kept by the asker until done */
 	const char *value;
 	const char *view;
+	const char *asked; /* as in journal_want */
 	uint32_t ttl_s;
 	bool defer; /* a JOB_WANT that is journalled alone */
 	const struct lease_spec *lease;

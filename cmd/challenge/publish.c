@@ -17,6 +17,7 @@ struct part {
 	size_t item; /* its place among the items */
 	char *owner;
 	char *value;
+	char *asked; /* as in journal_want */
 };
 
 struct publish {
@@ -50,6 +51,7 @@ static void publish_free(struct publish *publish)
 		job_set_err(&publish->parts[i].job, NULL);
 		free(publish->parts[i].owner);
 		free(publish->parts[i].value);
+		free(publish->parts[i].asked);
 	}
 	free(publish->err);
 	free(publish->parts);
@@ -171,12 +173,14 @@ static void part_init(struct part *part, struct publish *publish, const struct p
 
 	*part = (struct part){ .publish = publish,
 			       .owner = xstrdup(route->owner),
-			       .value = xstrdup(item->value) };
+			       .value = xstrdup(item->value),
+			       .asked = route->hops.count > 0 ? xstrdup(route->name) : NULL };
 	part->job = (struct lane_job){
 		.kind = JOB_WANT,
 		.owner = part->owner,
 		.value = part->value,
 		.view = route->settings->view,
+		.asked = part->asked,
 		.defer = publish->defer,
 		.lease = &publish->lease,
 		.done = on_wanted,

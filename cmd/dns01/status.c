@@ -252,6 +252,7 @@ static void take_value(struct status *status, const struct journal_row *row)
 	struct json *object = json_object();
 	char until[32];
 
+	json_set_str(object, "name", row->asked);
 	json_set_str(object, "owner", row->owner);
 	json_set_str(object, "value", row->value);
 	json_set_str(object, "zone", row->zone);

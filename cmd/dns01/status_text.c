@@ -203,9 +203,11 @@ static void print_values(const struct json *values)
 	for (size_t i = 0; i < json_len(values); i++) {
 		const struct json *value = json_at(values, i);
 		const char *holder = json_str(value, "holder"), *until = json_str(value, "until");
+		const char *name = json_str(value, "name"); /* that an alias led from */
 
-		say("%s %s: %s, held by %s%s%s", json_str(value, "owner"), json_str(value, "value"),
-		    json_str(value, "state"), holder && holder[0] ? holder : "nobody (sweep)",
+		say("%s %s: %s%s%s, held by %s%s%s", json_str(value, "owner"),
+		    json_str(value, "value"), json_str(value, "state"), name ? " for " : "",
+		    name ? name : "", holder && holder[0] ? holder : "nobody (sweep)",
 		    until ? " until " : "", until ? until : "");
 	}
 }

@@ -85,6 +85,8 @@ static const char *const migrations[] = {
 	"ALTER TABLE lease2 RENAME TO lease;"
 	"CREATE INDEX lease_value ON lease (value_id);"
 	"CREATE INDEX lease_holder ON lease (holder) WHERE kind = 0;",
+	/* A value may be let go of by the name that was asked for, after a restart too. */
+	"ALTER TABLE lease ADD COLUMN asked TEXT;",
 };
 
 static_assert(ARRAY_LEN(migrations) == JOURNAL_VERSION, "one migration for each version");

@@ -12,6 +12,7 @@ static void call_free(struct journal_call *call)
 	free(call->owner);
 	free(call->value);
 	free(call->requester);
+	free(call->asked);
 	rows_clear(&call->wanted);
 	rows_clear(&call->rows);
 	free(call);
@@ -160,6 +161,7 @@ void rows_clear(struct row_list *list)
 		free(row->provider);
 		free(row->provider_conf);
 		free(row->requester);
+		free(row->asked);
 	}
 	free(list->item);
 	*list = (struct row_list){ 0 };

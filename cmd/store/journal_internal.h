@@ -130,9 +130,9 @@ struct journal_call {
 	struct journal *journal;
 	const struct call_kind *kind;
 	struct world_timer *timer;
-	int64_t deadline_us;             /* monotonic: no more tries after it */
-	struct journal_plan plan;        /* a deep copy */
-	char *owner, *value, *requester; /* of lists */
+	int64_t deadline_us;                     /* monotonic: no more tries after it */
+	struct journal_plan plan;                /* a deep copy */
+	char *owner, *value, *requester, *asked; /* of lists */
 	struct row_list wanted;
 	struct row_list rows; /* to retract; listed */
 	int64_t place;        /* of a plan */

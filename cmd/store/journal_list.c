@@ -4,6 +4,7 @@
 #define REQUESTER_COLUMN ROW_COLUMN_COUNT
 #define EXPIRES_COLUMN (ROW_COLUMN_COUNT + 1)
 #define LEASE_COLUMN (ROW_COLUMN_COUNT + 2)
+#define ASKED_COLUMN (ROW_COLUMN_COUNT + 3)
 
 static enum err_code read_rows(struct journal_call *call, struct query *query, struct err *err)
 {
@@ -17,6 +18,7 @@ static enum err_code read_rows(struct journal_call *call, struct query *query, s
 		row->requester = column_text(query, REQUESTER_COLUMN);
 		row->expires_at = sqlite3_column_int64(query->stmt, EXPIRES_COLUMN);
 		row->lease_id = sqlite3_column_int64(query->stmt, LEASE_COLUMN);
+		row->asked = xstrdup((const char *)sqlite3_column_text(query->stmt, ASKED_COLUMN));
 	}
 	query_end(query);
 	return code;
@@ -27,6 +29,7 @@ static void bind_match(struct query *query, const struct journal_call *call)
 	query_text(query, call->owner);
 	query_text(query, call->value);
 	query_text(query, call->requester);
+	query_text(query, call->asked);
 }
 
 static enum err_code list_run(struct journal_call *call, struct err *err)
@@ -122,6 +125,7 @@ static struct journal_call *start_matching(struct journal *journal, const struct
 	call->owner = xstrdup(match->owner);
 	call->value = xstrdup(match->value);
 	call->requester = xstrdup(match->requester);
+	call->asked = xstrdup(match->asked);
 	return call;
 }
 

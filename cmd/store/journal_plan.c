@@ -25,6 +25,7 @@ void plan_copy(struct journal_plan *to, const struct journal_plan *from)
 		wants[i].owner = xstrdup(from->wants[i].owner);
 		wants[i].value = xstrdup(from->wants[i].value);
 		wants[i].view = xstrdup(from->wants[i].view ? from->wants[i].view : "");
+		wants[i].asked = xstrdup(from->wants[i].asked);
 		wants[i].lease.requester = xstrdup(from->wants[i].lease.requester);
 	}
 	for (size_t i = 0; i < from->let_go_count; i++) {
@@ -60,6 +61,7 @@ void plan_clear(struct journal_plan *plan)
 		drop(plan->wants[i].owner);
 		drop(plan->wants[i].value);
 		drop(plan->wants[i].view);
+		drop(plan->wants[i].asked);
 		drop(plan->wants[i].lease.requester);
 	}
 	for (size_t i = 0; i < plan->let_go_count; i++) {
@@ -155,9 +157,10 @@ static enum err_code begin_leases(struct planning *planning, struct err *err)
 }
 
 static enum err_code grant(struct planning *planning, int64_t value_id,
-			   const struct lease_spec *lease, int64_t *out, struct err *err)
+			   const struct journal_want *want, int64_t *out, struct err *err)
 {
 	struct journal *journal = planning->journal;
+	const struct lease_spec *lease = &want->lease;
 	bool process = lease->kind == LEASE_PROCESS;
 	struct query query;
 	enum err_code code = process ? take_holder(journal, err) : ERR_NONE;
@@ -173,6 +176,7 @@ static enum err_code grant(struct planning *planning, int64_t value_id,
 	query_int(&query, journal->now_s);
 	query_int(&query, process ? 0 : journal->now_s + duration_of(lease));
 	query_text(&query, lease->requester);
+	query_text(&query, want->asked);
 	code = query_run(&query, err);
 	if (code == ERR_NONE) {
 		*out = journal->last_lease = planning->next_lease++;
@@ -330,7 +334,7 @@ static enum err_code want(struct planning *planning, const struct journal_want *
 		}
 	}
 	if (code == ERR_NONE) {
-		code = grant(planning, row->ref.row_id, &want->lease, &row->lease_id, err);
+		code = grant(planning, row->ref.row_id, want, &row->lease_id, err);
 	}
 	return code;
 }

@@ -14,7 +14,7 @@
 #define LEASE_COLUMNS                               \
 	"l.requester, CASE WHEN l.kind = 0 THEN 0"  \
 	" WHEN l.back_at IS NULL THEN l.expires_at" \
-	" ELSE l.back_at + l.expires_at - l.granted_at END, l.id"
+	" ELSE l.back_at + l.expires_at - l.granted_at END, l.id, l.asked"
 
 static const char *const sql_texts[] = {
 	[SQL_BEGIN_READ] = "BEGIN",
@@ -43,7 +43,7 @@ static const char *const sql_texts[] = {
 	[SQL_WANT_AGAIN] = "UPDATE value SET state = 1, fresh = 0, ticket = ? WHERE id = ?",
 	[SQL_LAST_LEASE] = "SELECT max(id) FROM lease",
 	[SQL_LEASE] = "INSERT INTO lease (id, value_id, kind, holder, granted_at, expires_at,"
-		      " requester) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		      " requester, asked) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 	[SQL_LET_GO] = "DELETE FROM lease WHERE id = ? AND value_id = ?",
 	[SQL_BURY] = "DELETE FROM lease WHERE value_id IN (SELECT id FROM value WHERE place = ?)"
 		     " AND NOT lease_alive(kind, holder, granted_at, expires_at, back_at)",
@@ -60,19 +60,21 @@ static const char *const sql_texts[] = {
 		     " WHERE value_id = v.id"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
 		     " WHERE (?1 IS NULL OR v.owner = ?1) AND (?2 IS NULL OR v.value = ?2)"
-		     " AND (?3 IS NULL OR EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
-		     " AND requester = ?3"
+		     " AND ((?3 IS NULL AND ?4 IS NULL) OR EXISTS (SELECT 1 FROM lease"
+		     " WHERE value_id = v.id AND (?3 IS NULL OR requester = ?3)"
+		     " AND (?4 IS NULL OR asked = ?4)"
 		     " AND lease_alive(kind, holder, granted_at, expires_at, back_at)))"
 		     " ORDER BY p.zone, p.provider_conf, v.owner, v.id",
 	[SQL_LEASES] = "SELECT " ROW_COLUMNS ", " LEASE_COLUMNS " FROM " ROW_TABLES
 		       " JOIN lease l ON l.value_id = v.id WHERE l.kind = 1"
 		       " AND lease_alive(l.kind, l.holder, l.granted_at, l.expires_at, l.back_at)"
 		       " ORDER BY l.requester, v.owner, v.value, l.id",
-	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0, 0 FROM " ROW_TABLES
+	[SQL_ORPHANS] = "SELECT " ROW_COLUMNS ", '', 0, 0, NULL FROM " ROW_TABLES
 			" WHERE NOT EXISTS (SELECT 1 FROM lease WHERE value_id = v.id"
 			" AND lease_alive(kind, holder, granted_at, expires_at, back_at))"
 			" ORDER BY p.zone, p.provider_conf, v.id",
 	[SQL_REVOKE] = "DELETE FROM lease WHERE (?3 IS NULL OR requester = ?3)"
+		       " AND (?4 IS NULL OR asked = ?4)"
 		       " AND value_id IN (SELECT id FROM value"
 		       " WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR value = ?2))",
 };

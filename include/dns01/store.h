@@ -44,7 +44,7 @@ void lock_release(struct lock *lock); /* NULL is fine */
 
 struct journal;
 
-#define JOURNAL_VERSION 2
+#define JOURNAL_VERSION 3
 #define JOURNAL_VALUE_MAX 1024
 #define JOURNAL_PLAN_MAX 4096 /* rows in one plan */
 
@@ -99,6 +99,7 @@ struct journal_row {
 	int64_t lease_id;   /* in a plan's wanted: the lease it got; in lists: of requester's */
 	char *requester;    /* in lists: of the newest lease; "" when none lives */
 	int64_t expires_at; /* in lists: 0 for process leases */
+	char *asked;        /* in lists: of that lease, as in journal_want */
 };
 
 struct journal_want {
@@ -106,6 +107,8 @@ struct journal_want {
 	const char *value;
 	const char *view;
 	int64_t ttl_s;
+	/* The identifier whose challenge an alias led to owner; NULL: owner itself tells it. */
+	const char *asked;
 	struct lease_spec lease; /* each want its own: a batch has many requesters */
 };
 
@@ -170,6 +173,7 @@ struct journal_match {
 	const char *owner;
 	const char *value;
 	const char *requester; /* of a lease that lives */
+	const char *asked;     /* of that lease */
 };
 typedef void journal_list_done(void *arg, const struct err *err, const struct journal_row *rows,
 			       size_t count);
@@ -179,7 +183,7 @@ struct journal_call *journal_list_start(struct journal *journal, const struct jo
  * requester, owner and value stand side by side. */
 struct journal_call *journal_leases_start(struct journal *journal, journal_list_done *done,
 					  void *arg);
-/* Ends leases on the rows that match: those of match->requester, or of whoever holds them.
+/* Ends leases on the rows that match: those of match->requester and match->asked, or all.
  * Gives the rows as they were before; the next plan of their zones removes what nobody holds
  * any more. */
 struct journal_call *journal_revoke_start(struct journal *journal,

@@ -237,12 +237,13 @@ def test_certbot_dns_rfc2136(bed):
 class Updates:
     """nsupdate at the UPDATE door."""
 
-    def __init__(self, bed, **more):
+    def __init__(self, bed, records=(), **more):
         self.bed = bed
         self.key = bed.key("host.example")
-        self.site = bed.site()
+        self.site = bed.site(records=records)
         self.broker = Broker(bed, self.site,
-                             [keyed(bed, self.key, **more)]).start()
+                             [keyed(bed, self.key, **more),
+                              {"name": "reader", "role": "read"}]).start()
 
     def send(self, *lines, key=None, env=None, tcp=False, port=None):
         script = "\n".join(["server 127.0.0.1 "
@@ -279,6 +280,50 @@ def test_nsupdate_adds_and_removes_what_its_key_holds(bed):
     door.send("zone example.com", f"del {NAME}").assert_ok()
     wait_until(lambda: door.shown() == ["somebody-else"], "ours leave")
     door.broker.stop().assert_ok()
+
+
+def test_what_an_alias_led_elsewhere_is_removed_by_name_after_a_crash(bed):
+    """uacme removes the whole RRset of the name that it asked for."""
+    www, mail = (f"_acme-challenge.{host}.example.com"
+                 for host in ("www", "mail"))
+    door = Updates(bed, records=[
+        "_acme-challenge.www CNAME _acme-challenge.mail",
+        "_acme-challenge.alias CNAME www.targets"],
+        targets=["www.targets.example.com"])
+    first, second, third = digest(), digest(), digest()
+    for owner, value in ((www, first), (mail, second),
+                         ("_acme-challenge.alias.example.com", third)):
+        door.send("zone example.com",
+                  f'add {owner} 60 TXT "{value}"').assert_ok()
+    assert door.shown(mail) == sorted([first, second])
+    assert door.shown("www.targets.example.com") == [third]
+
+    def listed():
+        told = door.broker.ask("GET", "/v1/challenges", client="reader").json
+        return sorted((c["name"], c["owner"], c["value"])
+                      for c in told["challenges"])
+
+    before = listed()
+    assert {name for name, _, _ in before} == {
+        "www.example.com", "mail.example.com", "alias.example.com"}
+    door.broker.command.kill()
+    door.broker.start()
+    wait_until(lambda: door.broker.ask("GET", "/healthz").status == 200,
+               "ready")
+    assert listed() == before
+    status = door.broker.dns01("status").out
+    assert f"{first}: in DNS for www.example.com, held by keyed" in status
+    door.send("zone example.com", f"del {www} TXT").assert_ok()
+    wait_until(lambda: door.shown(mail) == [second], "the alias's value goes")
+    door.send("zone example.com",
+              "del _acme-challenge.alias.example.com").assert_ok()
+    wait_until(lambda: not door.shown("www.targets.example.com"),
+               "what the target had goes")
+    assert door.shown(mail) == [second]
+    door.send("zone example.com", f"del {mail}").assert_ok()
+    wait_until(lambda: not door.shown(mail), "its sibling goes by its own")
+    door.broker.stop().assert_ok()
+    door.site.assert_clean()
 
 
 def test_an_update_is_taken_whole_or_not_at_all(bed):

@@ -152,7 +152,7 @@ static void on_hook_revoked(void *arg, const struct err *err, const struct journ
 static void on_hook_over(void *arg)
 {
 	struct hook *hook = arg;
-	struct journal_match match = { NULL, hook->ask->value, HOOK_REQUESTER };
+	struct journal_match match = { .value = hook->ask->value, .requester = HOOK_REQUESTER };
 
 	hook->timer = NULL;
 	asks_disturb(crowd_of(hook->run), NULL, NULL, hook->ask->value);

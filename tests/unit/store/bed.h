@@ -265,6 +265,7 @@ static inline void answer_take(struct journal_row *to, const struct journal_row 
 		to[i].provider = xstrdup(from[i].provider);
 		to[i].provider_conf = xstrdup(from[i].provider_conf);
 		to[i].requester = xstrdup(from[i].requester);
+		to[i].asked = xstrdup(from[i].asked);
 	}
 }
 
@@ -278,6 +279,7 @@ static inline void answer_drop(struct journal_row *rows, size_t count)
 		free(rows[i].provider);
 		free(rows[i].provider_conf);
 		free(rows[i].requester);
+		free(rows[i].asked);
 	}
 }
 

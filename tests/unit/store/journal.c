@@ -91,10 +91,10 @@ static void a_newer_journal_is_refused_untouched(void **state)
 	struct err err = { 0 };
 
 	journal_close(journal_of(bed));
-	run_sql(bed, "PRAGMA user_version = 3");
+	run_sql(bed, "PRAGMA user_version = 4");
 	assert_int_equal(open_fails(bed, &err), ERR_IO);
 	assert_non_null(strstr(err.text, "newer dns01"));
-	run_sql(bed, "PRAGMA user_version = 2");
+	run_sql(bed, "PRAGMA user_version = 3");
 	journal_close(journal_of(bed));
 }
 
@@ -153,6 +153,55 @@ static void rows_and_leases_of_the_first_version_are_kept(void **state)
 	answer_clear(&answer);
 	want_now(bed, journal, want_of("two", (struct lease_spec)TIMED_LEASE(60)), &held);
 	assert_true(held.lease_id > 3);
+	journal_close(journal);
+}
+
+/* As the second version wrote it: it kept no name that was asked for. */
+static const char version_2[] =
+	"CREATE TABLE place (id INTEGER PRIMARY KEY, zone TEXT NOT NULL, provider TEXT NOT NULL,"
+	" provider_conf TEXT NOT NULL, UNIQUE (zone, provider_conf));"
+	"CREATE TABLE value (id INTEGER PRIMARY KEY, ticket INTEGER NOT NULL,"
+	" state INTEGER NOT NULL, fresh INTEGER NOT NULL,"
+	" place INTEGER NOT NULL REFERENCES place (id), owner TEXT NOT NULL,"
+	" value TEXT NOT NULL, view TEXT NOT NULL, ttl_s INTEGER NOT NULL,"
+	" created_at INTEGER NOT NULL, UNIQUE (place, owner, value));"
+	"CREATE TABLE lease (id INTEGER PRIMARY KEY, value_id INTEGER NOT NULL"
+	" REFERENCES value (id), kind INTEGER NOT NULL, holder INTEGER NOT NULL,"
+	" granted_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, back_at INTEGER,"
+	" requester TEXT NOT NULL);"
+	"CREATE INDEX lease_value ON lease (value_id);"
+	"CREATE INDEX lease_holder ON lease (holder) WHERE kind = 0;"
+	"INSERT INTO place VALUES (1, 'example.com', 'primary', '{\"type\":\"rfc2136\"}');"
+	"INSERT INTO value VALUES (7, 70, 2, 0, 1, '_acme-challenge.example.com', 'one',"
+	" 'public', 60, %lld);"
+	"INSERT INTO lease VALUES (5, 7, 1, 0, %lld, %lld + 60, NULL, 'web');"
+	"PRAGMA user_version = 2";
+
+static void leases_of_the_second_version_are_kept(void **state)
+{
+	struct bed *bed = *state;
+	long long now = BED_NOW_S;
+	char *sql = xasprintf(version_2, now, now, now);
+	struct journal_want want = want_of("two", (struct lease_spec)TIMED_LEASE(60));
+	struct journal *journal;
+	struct answer answer;
+
+	run_sql(bed, sql);
+	free(sql);
+	journal = journal_of(bed);
+	answer = list_now(bed, journal, NULL, NULL);
+	assert_int_equal(answer.count, 1);
+	expect_row(&answer.rows[0], JOURNAL_APPLIED);
+	assert_string_equal(answer.rows[0].requester, "web");
+	assert_int_equal(answer.rows[0].lease_id, 5);
+	assert_int_equal(answer.rows[0].expires_at, BED_NOW_S + 60);
+	assert_null(answer.rows[0].asked);
+	answer_clear(&answer);
+	want.asked = "www.example.com";
+	want_now(bed, journal, want, NULL);
+	answer = list_now(bed, journal, NULL, "two");
+	assert_string_equal(answer.rows[0].asked, "www.example.com");
+	answer_clear(&answer);
 	journal_close(journal);
 }
 
@@ -335,6 +384,7 @@ int main(void)
 		TEST(a_closed_journal_calls_nobody),
 		TEST(a_newer_journal_is_refused_untouched),
 		TEST(rows_and_leases_of_the_first_version_are_kept),
+		TEST(leases_of_the_second_version_are_kept),
 		TEST(a_file_that_is_no_journal_is_refused),
 		TEST(a_symlink_is_not_followed),
 		TEST(a_linked_state_folder_is_fine),

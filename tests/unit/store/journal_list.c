@@ -134,6 +134,47 @@ static void revoking_for_one_requester_leaves_the_others(void **state)
 	journal_close(journal);
 }
 
+/* An alias may lead two names to one owner. */
+static void revoking_by_the_asked_name_leaves_what_another_name_asked_for(void **state)
+{
+	static const struct journal_match www = { .asked = "www.example.net" };
+	struct bed *bed = *state;
+	struct journal *journal = journal_of(bed);
+	struct journal_want want = want_of("shared", (struct lease_spec)TIMED_LEASE(60));
+	struct answer answer = { 0 };
+
+	want_now(bed, journal, want, NULL);
+	want.asked = "www.example.net";
+	want_now(bed, journal, want, NULL);
+	want.value = "of www";
+	want_now(bed, journal, want, NULL);
+	want.asked = "mail.example.net";
+	want.value = "of mail";
+	want_now(bed, journal, want, NULL);
+	journal_abandon(journal);
+	journal = journal_of(bed);
+	journal_leases_start(journal, on_listed, &answer);
+	answer_wait(bed, &answer);
+	assert_int_equal(answer.count, 4);
+	assert_string_equal(answer.rows[0].asked, "mail.example.net");
+	assert_string_equal(answer.rows[1].asked, "www.example.net");
+	assert_null(answer.rows[2].asked); /* the older lease of "shared" */
+	assert_string_equal(answer.rows[3].asked, "www.example.net");
+	answer_clear(&answer);
+	answer = revoke_matching(bed, journal, www);
+	assert_int_equal(answer.count, 2);
+	answer_clear(&answer);
+	answer = revoke_matching(bed, journal, www);
+	assert_int_equal(answer.count, 0);
+	answer_clear(&answer);
+	answer = orphans_now(bed, journal);
+	assert_int_equal(answer.count, 1);
+	assert_string_equal(answer.rows[0].value, "of www");
+	assert_null(answer.rows[0].asked);
+	answer_clear(&answer);
+	journal_close(journal);
+}
+
 static void plan_in(struct bed *bed, struct journal *journal, const char *zone, const char *conf)
 {
 	struct journal_want want = want_of(zone, (struct lease_spec)TIMED_LEASE(10));
@@ -232,6 +273,7 @@ int main(void)
 		TEST(a_list_names_the_newest_living_requester),
 		TEST(revoking_ends_the_leases_of_all),
 		TEST(revoking_for_one_requester_leaves_the_others),
+		TEST(revoking_by_the_asked_name_leaves_what_another_name_asked_for),
 		TEST(orphans_come_grouped),
 		TEST(living_timed_leases_are_listed_each),
 		TEST(a_list_writes_what_was_settled),
