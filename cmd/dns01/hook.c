@@ -4,7 +4,7 @@
  *
  *   HOLD:   (certbot's last call: ROUTE the run's names -> LIST what was journalled for them)
  *           -> hold -> end; a failure lets go of everything again
- *   LET GO: (ROUTE, where there is no value) -> REVOKE our leases -> SWEEP -> end
+ *   LET GO: REVOKE our leases, of values, or of a name where there is none -> SWEEP -> end
  */
 #include "hook.h"
 
@@ -205,32 +205,38 @@ static void on_revoked(void *arg, const struct err *err, const struct journal_ro
 	}
 }
 
-/* A value is a digest of its own challenge, so it needs no owner name: nothing is asked of a
- * DNS that may be down by now. */
-static void revoke_next(struct hook_run *run)
+/* What this run lets go of next; false: that was all. */
+static bool next_match(struct hook_run *run, char owner[NAME_TEXT_MAX], struct journal_match *out)
 {
-	struct journal_match match = { .requester = run->requester };
+	const struct hook_request *request = &run->request;
+	size_t next = run->next++;
+	struct err err;
 
-	if (run->next == run->request.values.count) {
-		sweep_start(run->publisher, on_swept, run);
-		return;
+	*out = (struct journal_match){ .requester = run->requester };
+	if (request->values.count > 0) {
+		/* A value is a digest of its own challenge, so it needs no owner name. */
+		out->value = next < request->values.count ? request->values.item[next] : NULL;
+		return out->value != NULL;
 	}
-	match.value = run->request.values.item[run->next++];
-	run->call = journal_revoke_start(run->cli.journal, &match, on_revoked, run);
+	if (next == 0 && name_challenge(request->names.item[0], owner, &err) == ERR_NONE) {
+		out->owner = owner;
+		return true;
+	}
+	out->asked = next <= 1 ? name_base(request->names.item[0]) : NULL;
+	return out->asked != NULL;
 }
 
-static void on_bare_route(void *arg, const struct err *err, const struct route *route)
+/* The journal knows where aliases led: nothing is asked of a DNS that may be down by now. */
+static void revoke_next(struct hook_run *run)
 {
-	struct hook_run *run = arg;
-	struct journal_match match = { .requester = run->requester };
+	char owner[NAME_TEXT_MAX];
+	struct journal_match match;
 
-	run->routing = NULL;
-	if (err) {
-		finish(run, err);
-		return;
+	if (next_match(run, owner, &match)) {
+		run->call = journal_revoke_start(run->cli.journal, &match, on_revoked, run);
+	} else {
+		sweep_start(run->publisher, on_swept, run);
 	}
-	match.owner = route->owner;
-	run->call = journal_revoke_start(run->cli.journal, &match, on_revoked, run);
 }
 
 /* ---- the verb ------------------------------------------------------------------- */
@@ -282,11 +288,8 @@ static void begin(struct hook_run *run)
 	});
 	cli->on_stop = on_stop;
 	cli->on_stop_arg = run;
-	if (run->request.action == HOOK_LET_GO && run->request.values.count > 0) {
+	if (run->request.action == HOOK_LET_GO) {
 		revoke_next(run);
-	} else if (run->request.action == HOOK_LET_GO) {
-		run->routing = route_start(run->router, run->request.names.item[0],
-					   cli->options.view, on_bare_route, run);
 	} else if (run->request.more) {
 		hold(run);
 	} else {

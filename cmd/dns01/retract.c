@@ -2,8 +2,9 @@
  * dns01 retract: values of ours at a name, whoever holds them. The journal knows where they
  * went; a VALUE that it does not know is removed by the configured provider.
  *
- *   ROUTE (an identifier's owner name) -> REVOKE the leases -> SWEEP -> end
- *                                           \-> none, and a VALUE: APPLY -> end
+ *   ROUTE (an identifier's owner name) -> REVOKE the leases there -> SWEEP -> end
+ *                      \-> none: REVOKE those that an alias led elsewhere -/
+ *                                 \-> none, and a VALUE: APPLY -> end
  */
 #include "cli.h"
 
@@ -14,6 +15,8 @@ struct retract_run {
 	struct publisher *publisher;
 	struct route_call *routing;
 	const struct route *route;
+	const char *asked; /* the identifier, until its aliases were looked for; NULL: none */
+	char name[NAME_TEXT_MAX];
 	char owner[NAME_TEXT_MAX];
 	const char *value; /* NULL: all of ours */
 	struct provider_change change;
@@ -63,6 +66,7 @@ static void on_revoked(void *arg, const struct err *err, const struct journal_ro
 		       size_t count)
 {
 	struct retract_run *run = arg;
+	struct journal_match match = { .asked = run->asked, .value = run->value };
 	struct err none;
 
 	(void)rows;
@@ -70,6 +74,9 @@ static void on_revoked(void *arg, const struct err *err, const struct journal_ro
 		finish(run, err, 0);
 	} else if (count > 0) {
 		sweep_start(run->publisher, on_swept, run);
+	} else if (run->asked) { /* its alias may lead elsewhere by now */
+		run->asked = NULL;
+		journal_revoke_start(run->cli.journal, &match, on_revoked, run);
 	} else if (run->value && run->route) {
 		apply(run);
 	} else {
@@ -104,17 +111,17 @@ static void on_route(void *arg, const struct err *err, const struct route *route
 static enum err_code take_arguments(struct retract_run *run, struct err *err)
 {
 	struct options *options = &run->cli.options;
-	char name[NAME_TEXT_MAX];
 
 	run->value = options->name_count == 2 ? options->names[1] : NULL;
-	if (name_parse(options->names[0], name, err) != ERR_NONE) {
+	if (name_parse(options->names[0], run->name, err) != ERR_NONE) {
 		return err->code;
 	}
-	if (name[0] == '_') {
-		snprintf(run->owner, sizeof(run->owner), "%s", name);
+	if (run->name[0] == '_') {
+		snprintf(run->owner, sizeof(run->owner), "%s", run->name);
 		return ERR_NONE;
 	}
-	return name_challenge(name, run->owner, err);
+	run->asked = name_base(run->name);
+	return name_challenge(run->name, run->owner, err);
 }
 
 static void begin(struct retract_run *run)

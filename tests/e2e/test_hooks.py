@@ -199,6 +199,30 @@ def test_mod_md_tears_down_with_and_without_the_value(bed):
     host.site.assert_clean()
 
 
+def test_what_an_alias_led_elsewhere_goes_by_name_though_it_turned(bed):
+    old = "old.targets.example.com"
+    host = Host(bed, secondaries=())
+
+    def lead(alias):
+        write_config(bed, providers=[rfc2136(host.site)],
+                     zones=[zone("example.com", alias=alias)])
+
+    def of_old():
+        return sorted(dnswire.txt_values(host.site.address, old))
+
+    lead(old)
+    host.hook("mod_md", "setup", "www.example.com", VALUE).assert_ok()
+    host.hook("mod_md", "setup", "mail.example.com", OTHER).assert_ok()
+    assert of_old() == sorted([VALUE, OTHER])
+    lead("off")
+    host.hook("mod_md", "teardown", "www.example.com").assert_ok()
+    assert of_old() == [OTHER]
+    retract = [bed.tool("dns01"), "retract", "mail.example.com"]
+    assert "1 record removed" in host.run(retract).assert_ok().out
+    host.run(retract).assert_failed("no value of ours")
+    host.site.assert_clean()
+
+
 def test_two_clients_share_a_value_and_the_last_takes_it_away(bed):
     host = Host(bed, secondaries=())
     for client in ("getssl", "acme.sh"):
