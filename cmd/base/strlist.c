@@ -55,6 +55,18 @@ void strlist_clear(struct strlist *list)
 	*list = (struct strlist){ .item = NULL };
 }
 
+void strlist_add_words(struct strlist *list, const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (len > 0) {
+			strlist_take(list, xstrndup(text, len));
+		}
+		text += len + (text[len] == ' ');
+	}
+}
+
 char *strlist_join(const struct strlist *list, const char *separator)
 {
 	struct buf text = BUF_INIT(SIZE_MAX / 2);

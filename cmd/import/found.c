@@ -106,19 +106,6 @@ static bool is_plain_command(const char *line)
 	return true;
 }
 
-static void split(struct strlist *argv, const char *line)
-{
-	size_t len;
-
-	for (const char *at = line; *at; at += len) {
-		at += strspn(at, " ");
-		len = strcspn(at, " ");
-		if (len > 0) {
-			strlist_take(argv, xstrndup(at, len));
-		}
-	}
-}
-
 static bool argv_equal(const struct strlist *a, const struct strlist *b)
 {
 	bool equal = a->count == b->count;
@@ -160,7 +147,7 @@ void found_add_command(struct found_certificate *certificate, const char *line)
 	struct strlist argv = { 0 };
 
 	if (is_plain_command(line)) {
-		split(&argv, line);
+		strlist_add_words(&argv, line);
 		add_argv(certificate, argv);
 	} else {
 		found_add_argv(certificate, (const char *const[]){ "/bin/sh", "-c", line, NULL });

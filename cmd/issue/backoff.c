@@ -1,6 +1,6 @@
 /*
  * backoff: when something that failed is tried again. What is kept is the time itself, so that it
- * outlives the process.
+ * outlives the process. The CAs' limit on failed validations is counted apart, see plan.c.
  */
 #include "dns01/issue.h"
 
@@ -13,7 +13,6 @@
 #define PASSING_MAX_S (HOUR_S / 2)
 #define EXPIRED_MAX_S HOUR_S
 #define VERDICT_FIRST_S (10 * MINUTE_S)
-#define VERDICT_MIN_S (HOUR_S + 10 * MINUTE_S) /* an hour, when its jitter is off */
 /* It was revoked, or the CA is about to, and CAs have a day for that: a tenth of it, and less. */
 #define HURRIED_MAX_S (2 * HOUR_S)
 #define ASK_MIN_S MINUTE_S
@@ -64,15 +63,6 @@ static int64_t longest_wait(const struct renewal *row, int64_t now_s)
 		     row->hurried || row->revoked_at > 0 ? HURRIED_MAX_S : DAY_S);
 }
 
-/* CAs allow five failed validations of a name in an hour, and a wildcard beside its name counts
- * twice: so never more than two tries in an hour, however little of its life is left. */
-static int64_t verdict_wait(unsigned refusals, int64_t most_s)
-{
-	int64_t wait_s = grown(refusals, VERDICT_FIRST_S, 10, most_s);
-
-	return refusals > 1 && wait_s < VERDICT_MIN_S ? VERDICT_MIN_S : wait_s;
-}
-
 void renewal_take_failure(struct renewal *row, const struct err *err, int64_t now_s, uint64_t draw)
 {
 	const bool verdict = is_verdict(err);
@@ -82,7 +72,7 @@ void renewal_take_failure(struct renewal *row, const struct err *err, int64_t no
 	row->failures += row->failures < UINT32_MAX;
 	row->refusals += verdict && row->refusals < UINT32_MAX;
 	if (verdict) {
-		wait_s = verdict_wait(row->refusals, most_s);
+		wait_s = grown(row->refusals, VERDICT_FIRST_S, 10, most_s);
 	} else {
 		wait_s = grown(row->failures, MINUTE_S, 2,
 			       most_s < PASSING_MAX_S ? most_s : PASSING_MAX_S);

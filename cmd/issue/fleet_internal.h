@@ -60,7 +60,7 @@ struct fleet {
 	size_t ask_count;
 	struct world_timer *ask_timer;
 
-	struct roster_item **due;
+	struct roster_item **due; /* NULL where it was taken */
 	size_t due_count, due_next;
 	struct fleet_job *jobs;
 	size_t job_count;

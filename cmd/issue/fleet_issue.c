@@ -94,6 +94,15 @@ static void note_success(struct fleet *fleet, struct roster_item *item)
 	}
 }
 
+/* 0: not before a person has done something. */
+static int64_t tried_again_at(const struct roster_item *item)
+{
+	if (item->plan.state == PLAN_BACKS_OFF) {
+		return item->plan.at_s;
+	}
+	return item->row->paused ? 0 : item->row->retry_at;
+}
+
 static void note_failure(struct fleet *fleet, const struct roster_item *item, const struct err *err)
 {
 	const struct renewal *row = item->row;
@@ -109,7 +118,7 @@ static void note_failure(struct fleet *fleet, const struct roster_item *item, co
 						     .err = err,
 						     .not_before = row->not_before,
 						     .not_after = row->not_after,
-						     .retry_at = row->paused ? 0 : row->retry_at,
+						     .retry_at = tried_again_at(item),
 					     });
 	}
 }
@@ -166,14 +175,18 @@ static size_t running(const struct fleet *fleet)
 	return count;
 }
 
-/* A person may have issued it since it was planned. */
+/* A person may have issued it since it was planned; others of its names may have failed. */
 static bool is_still_due(struct fleet *fleet, struct roster_item *item)
 {
 	struct renewal *row = NULL;
 	struct err err;
 
-	if (fleet->args.rehearse || row_is_true(fleet->args.conf->state, item->row)) {
+	if (fleet->args.rehearse) {
 		return true;
+	}
+	if (row_is_true(fleet->args.conf->state, item->row)) {
+		roster_plan(fleet->roster, item);
+		return item->plan.state == PLAN_DUE;
 	}
 	if (row_find(fleet->args.renewals, fleet->args.conf->state, item->lineage, &row, &err) !=
 	    ERR_NONE) {
@@ -251,12 +264,61 @@ static bool may_start(struct fleet *fleet, struct fleet_account *account, struct
 	return false;
 }
 
+static bool shares_a_name(const struct roster_item *a, const struct roster_item *b)
+{
+	struct strlist names = { 0 }, others = { 0 };
+	bool shared = false;
+
+	strlist_add_words(&names, a->names);
+	strlist_add_words(&others, b->names);
+	for (size_t i = 0; i < names.count * others.count && !shared; i++) {
+		shared = strcmp(name_base(names.item[i / others.count]),
+				name_base(others.item[i % others.count])) == 0;
+	}
+	strlist_clear(&names);
+	strlist_clear(&others);
+	return shared;
+}
+
+/* One of its names is being validated for the same account: what comes of that is waited for. A
+ * failure counts at the CA; a success is an authorization that this one can use, too. */
+static bool waits_its_turn(const struct fleet *fleet, const struct roster_item *item)
+{
+	for (size_t i = 0; i < fleet->job_count; i++) {
+		const struct fleet_job *job = &fleet->jobs[i];
+
+		if (job->issuance && job->item->account == item->account &&
+		    shares_a_name(job->item, item)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The first that need not wait for one that runs; NULL: there is none. */
+static struct roster_item *take_next(struct fleet *fleet)
+{
+	for (size_t i = fleet->due_next; i < fleet->due_count; i++) {
+		struct roster_item *item = fleet->due[i];
+
+		if (!item || waits_its_turn(fleet, item)) {
+			continue;
+		}
+		fleet->due[i] = NULL;
+		while (fleet->due_next < fleet->due_count && !fleet->due[fleet->due_next]) {
+			fleet->due_next++;
+		}
+		return item;
+	}
+	return NULL;
+}
+
 static void start_more(struct fleet *fleet)
 {
+	struct roster_item *item;
 	struct fleet_job *job;
 
-	while (!fleet->stopping && fleet->due_next < fleet->due_count && (job = free_job(fleet))) {
-		struct roster_item *item = fleet->due[fleet->due_next++];
+	while (!fleet->stopping && (job = free_job(fleet)) && (item = take_next(fleet))) {
 		struct fleet_account *account = fleet_account_of(fleet, item->account->name);
 
 		if (may_start(fleet, account, item)) {

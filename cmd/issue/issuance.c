@@ -113,6 +113,7 @@ void issuance_fail(struct issuance *issuance, const struct err *err)
 		return;
 	}
 	issuance->err = *err;
+	remember_failed_validations(issuance);
 	quiet(issuance);
 	/* The detector may still be on the stack. */
 	issuance->timer = world_timer_start(issuance->args.world, 0, on_fail, issuance);

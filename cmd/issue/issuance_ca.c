@@ -22,6 +22,7 @@ static bool resumed_in_vain(struct issuance *issuance)
 		return false;
 	}
 	issuance->result.resumed = false;
+	remember_failed_validations(issuance);
 	order_anew(issuance);
 	return true;
 }

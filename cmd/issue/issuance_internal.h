@@ -113,6 +113,8 @@ enum err_code pending_save(struct issuance *issuance, struct err *err) MUST_CHEC
 /* For the next run: what was issued, or why not. Trouble with that is only logged. */
 void remember_certificate(struct issuance *issuance);
 void remember_failure(struct issuance *issuance, const struct err *failure);
+/* As soon as they are known, and once for each order: before it is forgotten. */
+void remember_failed_validations(struct issuance *issuance);
 /* The CA gave no answer, and nothing is ordered: another one takes its place, if one is left. */
 bool fell_back(struct issuance *issuance, const struct err *err);
 /* The CA will not have that profile: the order is begun anew with the next one, if one is left. */

@@ -44,6 +44,40 @@ void remember_certificate(struct issuance *issuance)
 	renewal_free(row);
 }
 
+/* Where one name made the order invalid, the CA may still be about to fail the others. */
+static bool counts(const struct acme_order *order, const struct acme_authz *authz)
+{
+	return authz->status == ACME_INVALID ||
+	       (order->status == ACME_INVALID && authz->status == ACME_PENDING);
+}
+
+void remember_failed_validations(struct issuance *issuance)
+{
+	const struct acme_order *order = issuance->order;
+	struct strlist names = { 0 };
+	struct err err;
+
+	if (!issuance->args.renewals || issuance->args.rehearse) {
+		return;
+	}
+	for (size_t i = 0; i < order->authz_count; i++) {
+		if (counts(order, &order->authz[i])) {
+			strlist_add(&names, name_base(order->authz[i].name));
+		}
+	}
+	if (names.count > 0 &&
+	    renewals_note_failed(issuance->args.renewals,
+				 &(struct failed_validations){
+					 .account = issuance->conf_account->name,
+					 .names = &names,
+					 .at_s = world_wall_s(issuance->args.world),
+				 },
+				 &err) != ERR_NONE) {
+		log_warn("%s: %s", err.subject, err.text);
+	}
+	strlist_clear(&names);
+}
+
 void remember_failure(struct issuance *issuance, const struct err *failure)
 {
 	struct renewals *renewals = issuance->args.renewals;

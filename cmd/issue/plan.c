@@ -3,7 +3,7 @@
  *
  * A certificate is due when it is missing or not what the configuration says, else
  * when the CA suggests it (RFC 9773), else by its lifetime. A failure holds it back
- * for a while, see backoff.c.
+ * for a while, see backoff.c; and so does a CA that would try none of its names now.
  */
 #include "dns01/issue.h"
 
@@ -193,16 +193,34 @@ static int64_t rank_of(const struct plan_input *input, const struct plan *plan)
 }
 
 /* A clock that went back to before the failure does not hold anything back. */
+static bool backs_off(const struct plan_input *input)
+{
+	const struct renewal *row = input->row;
+
+	return row && row->failures > 0 && input->now_s >= row->failed_at &&
+	       input->now_s < row->retry_at;
+}
+
+/* Longer than it backs off by itself. */
+static bool is_held(const struct plan_input *input)
+{
+	return input->now_s < input->held_until &&
+	       !(backs_off(input) && input->row->retry_at >= input->held_until);
+}
+
 static void hold_back(const struct plan_input *input, struct plan *plan)
 {
 	const struct renewal *row = input->row;
 
-	if (!row || plan->state != PLAN_DUE || row->failures == 0 || input->force) {
+	if (plan->state != PLAN_DUE || input->force) {
 		return;
 	}
-	if (row->paused) {
+	if (row && row->failures > 0 && row->paused) {
 		plan->state = PLAN_PAUSED;
-	} else if (input->now_s >= row->failed_at && input->now_s < row->retry_at) {
+	} else if (is_held(input)) {
+		plan->state = PLAN_BACKS_OFF;
+		plan->at_s = input->held_until;
+	} else if (backs_off(input)) {
 		plan->state = PLAN_BACKS_OFF;
 		plan->at_s = row->retry_at;
 	}
@@ -382,18 +400,35 @@ char *plan_reason_text(const struct plan_input *input, const struct plan *plan)
 	return buf_detach(&text);
 }
 
+static void add_wait(struct buf *text, const struct plan_input *input, const struct plan *plan)
+{
+	const struct renewal *row = input->row;
+	char until[32];
+
+	time_format(until, plan->at_s);
+	if (row && row->failures > 0) {
+		buf_addf(text, "; it failed %u time%s", row->failures,
+			 row->failures == 1 ? "" : "s");
+	}
+	if (is_held(input)) {
+		buf_addf(text, "; a CA allows %d failed validations of %s in an hour",
+			 FAILED_VALIDATIONS_MAX, input->held_name);
+	}
+	buf_addf(text, "%s tried again at %s", is_held(input) ? ", so it is" : " and is", until);
+	if (row && row->failure) {
+		buf_addf(text, ": %s", row->failure);
+	}
+}
+
 char *plan_text(const struct plan_input *input, const struct plan *plan)
 {
 	struct buf text = BUF_INIT(TEXT_MAX);
 	const struct renewal *row = input->row;
 	const char *failure = row && row->failure ? row->failure : "no reason was kept";
-	char until[32];
 
 	add_reason(&text, input, plan);
 	if (plan->state == PLAN_BACKS_OFF) {
-		time_format(until, plan->at_s);
-		buf_addf(&text, "; it failed %u time%s and is tried again at %s: %s", row->failures,
-			 row->failures == 1 ? "" : "s", until, failure);
+		add_wait(&text, input, plan);
 	} else if (plan->state == PLAN_PAUSED) {
 		buf_addf(&text,
 			 "; the CA wants a person first: %s; after that, `dns01 renew --force %s`",

@@ -231,8 +231,54 @@ static struct plan_input input_of(const struct roster *roster, const struct rost
 		.renew_before_s = item->certificate->renew_before_ms / 1000,
 		.now_s = world_wall_s(roster->args.world),
 		.wake_s = roster->args.wake_s,
+		.held_until = item->held_until,
+		.held_name = item->held_name,
 		.force = roster->args.force,
 	};
+}
+
+/* How many validations there are for the base of word: with *.NAME and NAME, two. */
+static size_t validations_of(const struct strlist *names, const char *word)
+{
+	const char *base = name_base(word);
+	size_t count = 0;
+
+	for (size_t i = 0; i < names->count; i++) {
+		count += strcmp(name_base(names->item[i]), base) == 0;
+	}
+	return count;
+}
+
+static void take_hold(const struct roster *roster, struct roster_item *item, struct may_fail *ask)
+{
+	int64_t at_s;
+	struct err err;
+
+	if (renewals_may_fail_at(roster->args.renewals, ask, &at_s, &err) != ERR_NONE) {
+		log_warn("%s: %s", err.subject, err.text);
+	} else if (at_s > ask->now_s && at_s > item->held_until) {
+		item->held_until = at_s;
+		free(item->held_name);
+		item->held_name = xstrdup(ask->name);
+	}
+}
+
+/* The longest of all its names, at each CA that may be asked. */
+static void take_holds(const struct roster *roster, struct roster_item *item)
+{
+	struct strlist names = { 0 };
+	struct may_fail ask = { .now_s = world_wall_s(roster->args.world) };
+
+	strlist_add_words(&names, item->names);
+	for (size_t i = 0; i < names.count; i++) {
+		ask.name = name_base(names.item[i]);
+		ask.times = validations_of(&names, ask.name);
+		for (size_t k = 0; k < item->accounts.count; k++) {
+			ask.account = item->accounts.item[k];
+			take_hold(roster, item, &ask);
+		}
+	}
+	strlist_clear(&names);
 }
 
 void roster_plan(const struct roster *roster, struct roster_item *item)
@@ -243,8 +289,14 @@ void roster_plan(const struct roster *roster, struct roster_item *item)
 		return;
 	}
 	take_wishes(roster, item);
+	item->held_until = 0;
 	input = input_of(roster, item);
 	plan_make(&input, &item->plan);
+	if (item->plan.state == PLAN_DUE && roster->args.renewals && !roster->args.force) {
+		take_holds(roster, item);
+		input = input_of(roster, item);
+		plan_make(&input, &item->plan);
+	}
 }
 
 char *roster_text(const struct roster *roster, const struct roster_item *item)
@@ -339,6 +391,7 @@ void roster_free(struct roster *roster)
 		free(item->names);
 		strlist_clear(&item->accounts);
 		free(item->wish);
+		free(item->held_name);
 	}
 	free(roster->items);
 	strlist_clear(&roster->only);

@@ -1,4 +1,4 @@
-/* What renewal remembers: a row for each lineage, and the orders of each account. */
+/* What renewal remembers of each lineage. */
 #include "renewals_internal.h"
 
 #include <assert.h>
@@ -52,6 +52,11 @@ static const char *const migrations[] = {
 	" key TEXT PRIMARY KEY,"
 	" told_at INTEGER NOT NULL) WITHOUT ROWID;",
 	"ALTER TABLE renewal ADD COLUMN revoked_at INTEGER NOT NULL DEFAULT 0;",
+	"CREATE TABLE failed_validation ("
+	" account TEXT NOT NULL,"
+	" name TEXT NOT NULL,"
+	" at INTEGER NOT NULL);"
+	"CREATE INDEX failed_validation_at ON failed_validation (account, name, at);",
 };
 static_assert(ARRAY_LEN(migrations) == RENEWALS_VERSION, "one migration for each version");
 
@@ -102,6 +107,10 @@ static const char *const sql_texts[] = {
 	[RSQL_ORDER_NOTE] = "INSERT INTO account_order (account, at) VALUES (?, ?)",
 	[RSQL_ORDERS] = "SELECT count(*), min(at) FROM account_order WHERE account = ?1"
 			" AND at > ?2 AND at <= ?3",
+	[RSQL_FAILED_FORGET] = "DELETE FROM failed_validation WHERE at NOT BETWEEN ?1 AND ?2",
+	[RSQL_FAILED_NOTE] = "INSERT INTO failed_validation (account, name, at) VALUES (?, ?, ?)",
+	[RSQL_FAILED] = "SELECT at FROM failed_validation WHERE account = ?1 AND name = ?2"
+			" AND at > ?3 AND at <= ?4 ORDER BY at DESC LIMIT 1 OFFSET ?5",
 	[RSQL_DEPLOYMENT_PUT] = "INSERT OR REPLACE INTO deployment (lineage, what, serial,"
 				" failures, failed_at, retry_at, failure)"
 				" VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -304,47 +313,4 @@ enum err_code renewals_remove(struct renewals *renewals, const char *lineage, st
 		code = run_for(renewals, RSQL_DEPLOYMENTS_REMOVE, lineage, err);
 	}
 	return db_end(&renewals->db, code, err);
-}
-
-/* ---- orders --------------------------------------------------------------------------- */
-
-enum err_code renewals_note_order(struct renewals *renewals, const char *account, int64_t at_s,
-				  struct err *err)
-{
-	struct dbq query;
-	enum err_code code = db_begin(&renewals->db, err);
-
-	if (code != ERR_NONE) {
-		return code;
-	}
-	dbq_begin(&query, &renewals->db, RSQL_ORDER_FORGET);
-	dbq_text(&query, account);
-	dbq_int(&query, at_s - ORDERS_WINDOW_S);
-	dbq_int(&query, at_s + ORDERS_WINDOW_S);
-	code = dbq_run(&query, NULL, err);
-	if (code == ERR_NONE) {
-		dbq_begin(&query, &renewals->db, RSQL_ORDER_NOTE);
-		dbq_text(&query, account);
-		dbq_int(&query, at_s);
-		code = dbq_run(&query, NULL, err);
-	}
-	return db_end(&renewals->db, code, err);
-}
-
-enum err_code renewals_orders(struct renewals *renewals, const char *account, int64_t now_s,
-			      struct orders_made *out, struct err *err)
-{
-	struct dbq query;
-	enum err_code code;
-
-	dbq_begin(&query, &renewals->db, RSQL_ORDERS);
-	dbq_text(&query, account);
-	dbq_int(&query, now_s - ORDERS_WINDOW_S);
-	dbq_int(&query, now_s + ORDERS_WINDOW_S);
-	if (dbq_row(&query, &code, err)) {
-		out->count = (size_t)dbq_num(&query, 0);
-		out->oldest_s = dbq_num(&query, 1); /* NULL reads as 0 */
-	}
-	dbq_end(&query);
-	return code;
 }

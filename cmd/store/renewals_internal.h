@@ -1,4 +1,4 @@
-/* What renewals.c and deployments.c share: the database, and its statements. */
+/* What renewals.c, limits.c and deployments.c share: the database, and its statements. */
 #ifndef DNS01_STORE_RENEWALS_INTERNAL_H
 #define DNS01_STORE_RENEWALS_INTERNAL_H
 
@@ -14,6 +14,9 @@ enum renewals_sql {
 	RSQL_ORDER_FORGET,
 	RSQL_ORDER_NOTE,
 	RSQL_ORDERS,
+	RSQL_FAILED_FORGET,
+	RSQL_FAILED_NOTE,
+	RSQL_FAILED,
 	RSQL_DEPLOYMENT_PUT,
 	RSQL_DEPLOYMENT_LIST,
 	RSQL_DEPLOYMENT_REMOVE,

@@ -140,6 +140,7 @@ void strlist_addf(struct strlist *list, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strlist_take(struct strlist *list, char *text); /* takes text */
 bool strlist_has(const struct strlist *list, const char *text);
 void strlist_copy(struct strlist *to, const struct strlist *from); /* appends */
+void strlist_add_words(struct strlist *list, const char *text);    /* blanks between */
 void strlist_clear(struct strlist *list);
 char *strlist_join(const struct strlist *list, const char *separator); /* gives */
 

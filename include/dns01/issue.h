@@ -142,6 +142,10 @@ struct plan_input {
 	int64_t renew_before_s; /* 0: not said */
 	int64_t now_s;
 	int64_t wake_s; /* the next look comes in so long at the latest */
+	/* So many of held_name's validations failed lately that its CA would take no more before
+	 * this; 0: it would now. */
+	int64_t held_until;
+	const char *held_name;
 	bool force;
 };
 
@@ -195,10 +199,12 @@ struct roster_item {
 	struct err *trouble; /* why it cannot be planned; NULL: it can */
 	struct renewal *row; /* not NULL; without a serial where there is no certificate */
 	struct plan plan;    /* of now, as roster_plan() was called last */
-	char *names;         /* as struct plan_input has these four */
+	char *names;         /* as struct plan_input has these six */
 	struct strlist accounts;
 	char *wish;
 	const char *chain;
+	int64_t held_until;
+	char *held_name;
 };
 
 struct roster_args {

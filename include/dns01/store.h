@@ -412,7 +412,7 @@ enum err_code lineage_names(const char *state, struct strlist *out, struct err *
  */
 struct renewals;
 
-#define RENEWALS_VERSION 2
+#define RENEWALS_VERSION 3
 
 struct renewal {
 	char *lineage;
@@ -481,6 +481,29 @@ struct orders_made {
 };
 enum err_code renewals_orders(struct renewals *renewals, const char *account, int64_t now_s,
 			      struct orders_made *out, struct err *err) MUST_CHECK;
+
+/*
+ * Validations that failed, of an account and a name (a wildcard's is of the name that it stands
+ * below): public CAs allow so many in an hour, then refuse to try. All names are noted together.
+ */
+#define FAILED_VALIDATIONS_MAX 5
+struct failed_validations {
+	const char *account;
+	const struct strlist *names;
+	int64_t at_s;
+};
+enum err_code renewals_note_failed(struct renewals *renewals,
+				   const struct failed_validations *failed,
+				   struct err *err) MUST_CHECK;
+/* When so many more may fail without passing the limit: now, or later. What was noted up to an
+ * hour ahead of now counts: the clock went back. More times than the limit are taken for it. */
+struct may_fail {
+	const char *account, *name;
+	size_t times; /* 1: the name alone, or its wildcard; 2: both */
+	int64_t now_s;
+};
+enum err_code renewals_may_fail_at(struct renewals *renewals, const struct may_fail *ask,
+				   int64_t *at_s, struct err *err) MUST_CHECK;
 
 /*
  * One thing to do with each new certificate of a lineage: a command or an export. It is due while

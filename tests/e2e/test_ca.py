@@ -307,6 +307,52 @@ def test_order_is_not_tried_again_at_once_where_a_limit_is_met(bed):
     assert made.ca.paths(ORDER) == count + 1
 
 
+def _due_again(bed):
+    """What failed backs off no more, and is due by its lifetime."""
+    database(bed, "UPDATE renewal SET retry_at = 0, cert_id = NULL, window_start = 0,"
+             " issued_at = not_before - ?1, not_before = not_before - ?1, not_after = ?2",
+             9 * DAY, int(time.time()) + HOUR)
+
+
+def test_no_more_validations_fail_within_an_hour_than_cas_allow(bed):
+    """Five of a name; a wildcard beside its name takes two of them each time."""
+    made = Renewed(bed)
+
+    def change(answer):
+        if answer.path.startswith("/authZ/"):
+            authz = json.loads(answer.body)
+            for challenge in authz["challenges"]:
+                challenge["token"] = "of-another-challenge"
+            answer.body = json.dumps(authz).encode()
+
+    made.ca.change = change
+    for _ in range(2):
+        _due_again(bed)
+        renew(bed, made.path).assert_failed("could not validate 2 names")
+    _due_again(bed)
+    orders = made.ca.paths(ORDER)
+    assert renew(bed, made.path).assert_ok().out == ""
+    assert made.ca.paths(ORDER) == orders
+    row = plan(bed, made.path)["test"]
+    assert row["state"] == "backs-off", row
+    assert "a CA allows 5 failed validations of example.com in an hour" in row["why"], row
+    database(bed, "UPDATE failed_validation SET at = at - 3700")
+    renew(bed, made.path).assert_failed("could not validate 2 names")
+    made.site.assert_clean()
+    _due_again(bed)
+    made.assert_recovers()
+
+
+def test_certificates_that_share_names_use_the_same_authorizations(bed):
+    """One runs after the other, however many may run side by side."""
+    site, pebble = bed.site(secondaries=()), bed.pebble(reuse_authz=100)
+    ca = Meddler(bed, pebble)
+    path = configure(bed, site, certificate(*NAMES, keys=["p256", "p384"]), parallel=8,
+                     accounts=[{**account(pebble), "directory": ca.directory}])
+    assert len(changed(bed, path)) == 2
+    assert ca.paths("/chalZ/") == len(NAMES)
+
+
 def test_page_of_a_cdn_passes(bed):
     made = Renewed(bed)
 

@@ -60,10 +60,28 @@ static void test_join_of_nothing_is_empty(void **state)
 	strlist_clear(&list);
 }
 
+static void words_are_added_one_by_one(void **state)
+{
+	struct strlist list = { .item = NULL };
+	char *joined;
+
+	(void)state;
+	strlist_add_words(&list, "");
+	strlist_add_words(&list, "  ");
+	assert_int_equal(list.count, 0);
+	strlist_add_words(&list, " a  bc");
+	strlist_add_words(&list, "d ");
+	joined = strlist_join(&list, "|");
+	assert_string_equal(joined, "a|bc|d");
+	free(joined);
+	strlist_clear(&list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_is_an_argv_at_every_length),
+		cmocka_unit_test(words_are_added_one_by_one),
 		cmocka_unit_test(test_has_compares_whole_strings),
 		cmocka_unit_test(test_copy_appends_even_to_itself),
 		cmocka_unit_test(test_join_of_nothing_is_empty),

@@ -517,15 +517,50 @@ static void the_ca_s_verdicts_back_off_to_a_day(void **state)
 	assert_int_equal(row.failures, UINT32_MAX);
 	assert_int_equal(row.refusals, UINT32_MAX);
 	assert_in_range(wait_of(&row, &err, T0, UINT64_MAX), DAY - DAY / 10, DAY);
-	/* a tenth of what is left, but twice an hour at most; the same once it is over */
+	/* a tenth of what is left; an hour once it is over */
 	assert_int_equal(wait_of(&row, &err, T0 + 85 * DAY, 0), DAY / 2);
-	assert_in_range(wait_of(&row, &err, row.not_after - 1, UINT64_MAX), HOUR, HOUR + 600);
-	assert_in_range(wait_of(&row, &err, row.not_after + DAY, UINT64_MAX), HOUR, HOUR + 600);
+	assert_int_equal(wait_of(&row, &err, row.not_after - 2 * HOUR, 0), HOUR / 5);
+	assert_int_equal(wait_of(&row, &err, row.not_after - 1, UINT64_MAX), 60);
+	assert_in_range(wait_of(&row, &err, row.not_after + DAY, UINT64_MAX), HOUR - HOUR / 10,
+			HOUR);
 	row.refusals = 0;
 	assert_int_equal(wait_of(&row, &err, row.not_after - 1, 0), 60);
 	row.refusals = 10;
 	row.serial = NULL;
 	assert_int_equal(wait_of(&row, &err, T0 + 500 * DAY, 0), DAY);
+	free(row.failure);
+}
+
+/* It has no failure of its own: its names failed for another lineage, or it is forgotten. */
+static void what_a_ca_would_not_try_waits(void **state)
+{
+	struct renewal row = good_row();
+	struct plan_input input = input_of(&row, T0 + 65 * DAY);
+	struct err err = { .code = ERR_ACME };
+
+	(void)state;
+	input.held_until = input.now_s + HOUR;
+	input.held_name = "example.com";
+	assert_plan(&input, PLAN_BACKS_OFF, PLAN_LIFE, input.now_s + HOUR);
+	assert_text(&input, "a third of its life is left then; a CA allows 5 failed validations of "
+			    "example.com in an hour, so it is tried again at 2027-01-28T03:00:00Z");
+	input.force = true;
+	assert_plan(&input, PLAN_DUE, PLAN_LIFE, T0 + 60 * DAY);
+	input.force = false;
+	snprintf(err.text, sizeof(err.text), "not found");
+	renewal_take_failure(&row, &err, input.now_s, 0);
+	assert_plan(&input, PLAN_BACKS_OFF, PLAN_LIFE, input.now_s + HOUR);
+	assert_text(&input,
+		    "a third of its life is left then; it failed 1 time; a CA allows 5 failed "
+		    "validations of example.com in an hour, so it is tried again at "
+		    "2027-01-28T03:00:00Z: not found");
+	input.held_until = input.now_s + 599; /* it backs off for longer */
+	assert_plan(&input, PLAN_BACKS_OFF, PLAN_LIFE, input.now_s + 600);
+	input.now_s += 600;
+	assert_plan(&input, PLAN_DUE, PLAN_LIFE, T0 + 60 * DAY);
+	input.row = NULL;
+	input.held_until = input.now_s + 1;
+	assert_plan(&input, PLAN_BACKS_OFF, PLAN_MISSING, input.now_s + 1);
 	free(row.failure);
 }
 
@@ -650,6 +685,7 @@ int main(void)
 		cmocka_unit_test(a_failure_holds_it_back_but_not_a_clock_that_went_back),
 		cmocka_unit_test(a_pause_lasts_until_it_is_forced),
 		cmocka_unit_test(the_ca_s_verdicts_back_off_to_a_day),
+		cmocka_unit_test(what_a_ca_would_not_try_waits),
 		cmocka_unit_test(what_is_to_be_revoked_waits_two_hours_at_most),
 		cmocka_unit_test(what_passes_is_tried_at_least_every_half_hour),
 		cmocka_unit_test(retry_after_is_obeyed_within_reason),

@@ -181,6 +181,46 @@ static void rows_follow_what_is_on_disk(void **state)
 	end(&made);
 }
 
+/* A wildcard beside its name fails twice each time; what another account did is not counted. */
+static void names_that_failed_too_often_wait(void **state)
+{
+	struct made made = make(*state);
+	struct conf_certificate *both = add(&made, "both", "example.com");
+	struct failed_validations failed = { .account = "le", .at_s = NOW - 600 };
+	struct strlist names = { 0 };
+	struct err err;
+
+	strlist_add(&both->names, "*.example.com");
+	add(&made, "one", "*.example.com");
+	add(&made, "other", "other.example");
+	for (size_t i = 0; i < 4; i++) {
+		strlist_add(&names, "example.com");
+	}
+	failed.names = &names;
+	assert_int_equal(renewals_note_failed(made.renewals, &failed, &err), ERR_NONE);
+	reopen(*state, &made);
+	assert_item(
+		&made, 0, "both",
+		"there is no certificate yet; a CA allows 5 failed validations of example.com in "
+		"an hour, so it is tried again at 2026-11-24T02:51:00Z");
+	assert_int_equal(roster_at(made.roster, 0)->plan.at_s, NOW + 3060);
+	assert_int_equal(roster_at(made.roster, 1)->plan.state, PLAN_DUE);
+	assert_int_equal(roster_at(made.roster, 2)->plan.state, PLAN_DUE);
+	failed.account = "zs";
+	assert_int_equal(renewals_note_failed(made.renewals, &failed, &err), ERR_NONE);
+	roster_plan(made.roster, roster_at(made.roster, 1));
+	assert_int_equal(roster_at(made.roster, 1)->plan.state, PLAN_DUE);
+	failed.account = "le";
+	assert_int_equal(renewals_note_failed(made.renewals, &failed, &err), ERR_NONE);
+	roster_plan(made.roster, roster_at(made.roster, 1));
+	assert_int_equal(roster_at(made.roster, 1)->plan.state, PLAN_BACKS_OFF);
+	((struct bed *)*state)->wall_us += (int64_t)3060 * 1000000;
+	roster_plan(made.roster, roster_at(made.roster, 0));
+	assert_int_equal(roster_at(made.roster, 0)->plan.state, PLAN_DUE);
+	strlist_clear(&names);
+	end(&made);
+}
+
 static void a_damaged_certificate_is_trouble_of_its_own(void **state)
 {
 	struct bed *bed = *state;
@@ -252,6 +292,7 @@ int main(void)
 		TEST(each_key_type_has_a_lineage_sorted_by_name),
 		TEST(what_is_wrong_with_one_stops_no_other),
 		TEST(rows_follow_what_is_on_disk),
+		TEST(names_that_failed_too_often_wait),
 		TEST(a_damaged_certificate_is_trouble_of_its_own),
 		TEST(forty_thousand_lineages_are_planned),
 	};

@@ -213,6 +213,68 @@ static void orders_count_for_three_hours(void **state)
 	renewals_close(renewals);
 }
 
+static void note_failed(struct renewals *renewals, const char *account, int64_t at_s, ...)
+{
+	struct strlist names = { 0 };
+	const char *name;
+	struct err err;
+	va_list list;
+
+	va_start(list, at_s);
+	while ((name = va_arg(list, const char *))) {
+		strlist_add(&names, name);
+	}
+	va_end(list);
+	assert_int_equal(renewals_note_failed(renewals,
+					      &(struct failed_validations){ .account = account,
+									    .names = &names,
+									    .at_s = at_s },
+					      &err),
+			 ERR_NONE);
+	strlist_clear(&names);
+}
+
+static void assert_may_fail(struct renewals *renewals, size_t times, int64_t now_s, int64_t at_s)
+{
+	struct may_fail ask = {
+		.account = "le", .name = "example.com", .times = times, .now_s = now_s
+	};
+	struct err err;
+	int64_t found;
+
+	assert_int_equal(renewals_may_fail_at(renewals, &ask, &found, &err), ERR_NONE);
+	assert_int_equal(found, at_s);
+}
+
+/* Five in any hour, of one account and one name. */
+static void failed_validations_count_for_an_hour(void **state)
+{
+	struct renewals *renewals = open_renewals(*state);
+	int64_t t = 1800000000, hour = 3660;
+
+	assert_may_fail(renewals, 5, t, t);
+	note_failed(renewals, "le", t, "example.com", "example.com", "other.example", NULL);
+	note_failed(renewals, "zs", t, "example.com", "example.com", NULL);
+	assert_may_fail(renewals, 2, t, t);
+	note_failed(renewals, "le", t + 600, "example.com", "example.com", NULL);
+	assert_may_fail(renewals, 1, t + 600, t + 600);
+	assert_may_fail(renewals, 2, t + 600, t + hour);
+	assert_may_fail(renewals, 2, t + hour - 1, t + hour);
+	assert_may_fail(renewals, 2, t + hour, t + hour);
+	assert_may_fail(renewals, 4, t + hour, t + 600 + hour);
+	note_failed(renewals, "le", t + 700, "example.com", NULL);
+	assert_may_fail(renewals, 1, t + 700, t + hour);
+	/* whatever is asked, an hour without a failure is enough */
+	assert_may_fail(renewals, 9, t + 700, t + 700 + hour);
+	assert_may_fail(renewals, 9, t + 700 + hour, t + 700 + hour);
+	/* the clock goes back a little: they failed all the same; or far: they count no more */
+	assert_may_fail(renewals, 1, t - 1800, t + hour);
+	assert_may_fail(renewals, 1, t - 365 * 86400, t - 365 * 86400);
+	note_failed(renewals, "le", t - 365 * 86400, "example.com", NULL);
+	assert_may_fail(renewals, 5, t + 700, t + 700);
+	renewals_close(renewals);
+}
+
 static void names_deployments(void *arg, const struct deployment *row)
 {
 	buf_addf(arg, "%s/%s=%s:%u ", row->lineage, row->what, row->serial ? row->serial : "-",
@@ -297,7 +359,7 @@ static void a_newer_file_is_refused_and_left_alone(void **state)
 	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(renewals_open(bed->state, &renewals, &err), ERR_IO);
 	assert_non_null(strstr(err.text, "newer dns01 (version 9 of the renewals"));
-	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	renewals_close(open_renewals(bed));
 	free(path);
@@ -307,6 +369,7 @@ static void a_newer_file_is_refused_and_left_alone(void **state)
 static void an_earlier_file_is_taken_up(void **state)
 {
 	static const char before[] = "ALTER TABLE renewal DROP COLUMN revoked_at;"
+				     "DROP TABLE failed_validation;"
 				     "PRAGMA user_version = 1";
 	struct bed *bed = *state;
 	char *path = path_join(bed->state, "renewals.db");
@@ -325,6 +388,7 @@ static void an_earlier_file_is_taken_up(void **state)
 	row.revoked_at = 0;
 	assert_same(back, &row);
 	renewal_free(back);
+	note_failed(renewals, "le", 2000, "example.com", NULL);
 	renewals_close(renewals);
 	free(path);
 }
@@ -370,6 +434,7 @@ int main(void)
 		IN_BED(every_field_outlives_the_process),
 		IN_BED(a_batch_is_written_whole_or_not_at_all),
 		IN_BED(orders_count_for_three_hours),
+		IN_BED(failed_validations_count_for_an_hour),
 		IN_BED(deployments_follow_their_lineage),
 		IN_BED(people_are_told_once_and_reminded),
 		IN_BED(a_newer_file_is_refused_and_left_alone),
