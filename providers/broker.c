@@ -173,6 +173,7 @@ static void on_deleted(void *arg, const struct err *err, const struct json *answ
 static void delete_values(struct apply *apply)
 {
 	struct buf path = BUF_INIT(64 * 1024);
+	size_t expect = 0;
 
 	for (size_t i = 0; i < apply->batch->count; i++) {
 		const struct provider_change *change = &apply->batch->changes[i];
@@ -180,6 +181,7 @@ static void delete_values(struct apply *apply)
 		if (!change->publish) {
 			buf_addf(&path, "%s%s",
 				 path.len > 0 ? "," : "/v1/challenges?value=", change->value);
+			expect++;
 		}
 	}
 	if (path.len == 0) {
@@ -188,7 +190,8 @@ static void delete_values(struct apply *apply)
 	}
 	apply->call =
 		remote_start(apply->through->remote,
-			     &(struct remote_request){ .method = "DELETE", .path = buf_str(&path) },
+			     &(struct remote_request){
+				     .method = "DELETE", .path = buf_str(&path), .expect = expect },
 			     on_deleted, apply);
 	buf_clear(&path);
 }

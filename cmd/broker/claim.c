@@ -352,7 +352,7 @@ static void note_mishap(const struct claim *claim)
 	struct broker *broker = claim->broker;
 
 	if (claim->rule == POLICY_GRANTED && claim->err->code != ERR_LIMIT &&
-	    claim->err->code != ERR_CANCELED) {
+	    claim->err->code != ERR_CANCELED && !broker->stopping) {
 		mishap_note(broker->args.state,
 			    &(struct mishap){ .at_s = world_wall_s(broker->world),
 					      .who = claim->client,
@@ -388,7 +388,8 @@ void claim_stop(struct claim *claim)
 	struct err err;
 
 	if (is_waiting(claim->state)) {
-		err_set(&err, ERR_CANCELED, "", "the broker is stopping; ask again");
+		err_set(&err, ERR_BUSY, "", "the broker is stopping; ask again");
+		err.retry_after_s = RETRY_SOON_S;
 		fail(claim, &err);
 	}
 }

@@ -3,7 +3,8 @@
  * credential nor, with DNS01_BROKER, a configuration.
  *
  *   HOLD:   (certbot's last call: LIST what was deferred for the run) -> POST -> each until it is
- *           visible, where the client does not wait itself -> end; a failure lets go of all
+ *           visible, where the client does not wait itself -> end; a failure lets go of all.
+ *           A broker that was restarted meanwhile, or has no room just now: POST once more
  *   LET GO: DELETE -> end
  */
 #include "hook.h"
@@ -13,6 +14,8 @@
 /* A broker answers a waiting request after the client's `wait`, at most an hour. */
 #define WAIT_TIMEOUT_MS ((int64_t)3700 * 1000)
 #define EXIT_MAX_US ((int64_t)10 * 1000000)
+#define AGAIN_MAX_S 10 /* that a broker may ask to come back in */
+#define AGAIN_TRIES 4
 
 struct remote_hook {
 	const struct hook_request *request;
@@ -25,6 +28,8 @@ struct remote_hook {
 	size_t own;                   /* names that are of this call */
 	size_t next;
 	struct world_timer *exit_timer;
+	struct world_timer *again; /* the values are posted once more */
+	unsigned tries;
 	int signals;
 	int status;
 	struct err said; /* of what failed first */
@@ -34,10 +39,13 @@ static void call_broker(struct remote_hook *hook, const char *method, const char
 			const struct json *body, remote_done *done)
 {
 	hook->call = remote_start(hook->remote,
-				  &(struct remote_request){ .method = method,
-							    .path = path,
-							    .body = body,
-							    .timeout_ms = WAIT_TIMEOUT_MS },
+				  &(struct remote_request){
+					  .method = method,
+					  .path = path,
+					  .body = body,
+					  .timeout_ms = WAIT_TIMEOUT_MS,
+					  .expect = hook->values.count > 0 ? hook->values.count : 1,
+				  },
 				  done, hook);
 }
 
@@ -83,6 +91,46 @@ static void give_up(struct remote_hook *hook, const struct err *err)
 /* ---- holding -------------------------------------------------------------------- */
 
 static void await_next(struct remote_hook *hook);
+static void post(struct remote_hook *hook);
+
+static void on_again(void *arg)
+{
+	struct remote_hook *hook = arg;
+
+	hook->again = NULL;
+	hook->next = 0;
+	strlist_clear(&hook->ids);
+	post(hook);
+}
+
+/* What is asked for twice is held once. */
+static bool passes(const struct err *err)
+{
+	return err->code == ERR_BUSY || (err->code == ERR_LIMIT && err->retry_after_s > 0 &&
+					 err->retry_after_s <= AGAIN_MAX_S);
+}
+
+static void post_again(struct remote_hook *hook, const struct err *err)
+{
+	bool asked = err->retry_after_s > 0 && err->retry_after_s <= AGAIN_MAX_S;
+
+	if (hook->tries++ == AGAIN_TRIES) {
+		give_up(hook, err);
+		return;
+	}
+	log_info("%s; asking again", err->text);
+	hook->again = world_timer_start(hook->world, (asked ? err->retry_after_s : 1) * 1000000,
+					on_again, hook);
+}
+
+static void refused(struct remote_hook *hook, const struct err *err)
+{
+	if (passes(err)) {
+		post_again(hook, err);
+	} else {
+		give_up(hook, err);
+	}
+}
 
 static void on_seen(void *arg, const struct err *err, const struct json *answer)
 {
@@ -91,13 +139,16 @@ static void on_seen(void *arg, const struct err *err, const struct json *answer)
 	struct err refusal;
 
 	hook->call = NULL;
-	if (err) {
+	if (err && err->code == ERR_NOT_FOUND) { /* it was restarted, and knows another id */
 		refusal = *err;
-		give_up(hook, &refusal);
+		post_again(hook, &refusal);
+	} else if (err) {
+		refusal = *err;
+		refused(hook, &refusal);
 	} else if (remote_item_err(answer, &refusal) != ERR_NONE) {
 		err_subject(&refusal, "%s",
 			    json_str(answer, "owner") ? json_str(answer, "owner") : "");
-		give_up(hook, &refusal);
+		refused(hook, &refusal);
 	} else {
 		/* Not decided within the broker's patience: asked again. */
 		hook->next += state && strcmp(state, "visible") == 0;
@@ -127,7 +178,7 @@ static void on_posted(void *arg, const struct err *err, const struct json *answe
 	hook->call = NULL;
 	if (err) {
 		refusal = *err;
-		give_up(hook, &refusal);
+		refused(hook, &refusal);
 		return;
 	}
 	for (size_t i = 0; i < hook->names.count; i++) {
@@ -140,7 +191,7 @@ static void on_posted(void *arg, const struct err *err, const struct json *answe
 		}
 		if (refusal.code != ERR_NONE) {
 			err_subject(&refusal, "%s", hook->names.item[i]);
-			give_up(hook, &refusal);
+			refused(hook, &refusal);
 			return;
 		}
 		strlist_add(&hook->ids, id);
@@ -217,6 +268,8 @@ static void on_signal(void *arg, int signo)
 	}
 	remote_cancel(hook->call);
 	hook->call = NULL;
+	world_timer_cancel(hook->world, hook->again);
+	hook->again = NULL;
 	hook->exit_timer = world_timer_start(hook->world, EXIT_MAX_US, on_exit_late, hook);
 	err_set(&err, ERR_CANCELED, "", "stopped by a signal");
 	give_up(hook, &err);

@@ -1,6 +1,7 @@
 /*
  * remote: a broker, as a host sees it that publishes through one: the API that contrib/api
- * describes. Several may be named: the first that can be reached is asked.
+ * describes. Several may be named: the first that can be reached is asked, and then that one. One
+ * that is being restarted is waited for.
  */
 #ifndef DNS01_REMOTE_H
 #define DNS01_REMOTE_H
@@ -28,6 +29,9 @@ struct remote_request {
 	const char *path;        /* "/v1/..." */
 	const struct json *body; /* NULL: none; borrowed for the call */
 	int64_t timeout_ms;      /* 0: 60 s */
+	/* Of a DELETE: while fewer were removed the next broker is asked, too, for another may have
+	 * published while the first was out of reach. */
+	size_t expect;
 };
 struct remote_call *remote_start(struct remote *remote, const struct remote_request *request,
 				 remote_done *done, void *arg);

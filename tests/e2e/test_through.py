@@ -1,5 +1,6 @@
 """Hosts that publish through the broker: hooks, dns01 issue, and providers."""
 
+import hashlib
 import os
 import signal
 
@@ -18,10 +19,12 @@ WEB = {"name": "web", "names": ["example.com", "www.example.com"],
 class Host:
     """A host without a DNS credential, and without a configuration."""
 
-    def __init__(self, bed, *, secondaries=("bind",), **client):
+    def __init__(self, bed, *, secondaries=("bind",), listeners=None,
+                 **client):
         self.bed = bed
         self.site = bed.site(secondaries=secondaries)
-        self.broker = Broker(bed, self.site, [dict(WEB, **client)]).start()
+        self.broker = Broker(bed, self.site, [dict(WEB, **client)],
+                             listeners=listeners).start()
         os.makedirs(f"{bed.dir}/bin", exist_ok=True)
         os.symlink(bed.tool("dns01"), f"{bed.dir}/bin/dns01")
         self.env = {"DNS01_BROKER": self.broker.url(),
@@ -192,6 +195,30 @@ def test_a_hook_that_its_user_proves_needs_no_token(bed):
     host.end()
 
 
+def test_a_token_file_may_be_what_token_new_printed_and_holds_one(bed):
+    host = Host(bed, secondaries=())
+    token = host.broker.token("web")
+    made = host.broker.dns01("token", "new", "web").assert_ok().out
+    assert made.startswith("#")
+
+    def add(text):
+        path = bed.write("odd.token", text, mode=0o600)
+        return host.hook("getssl", "add", "example.com", digest(),
+                         DNS01_TOKEN_FILE=path)
+
+    for text in (made, f"\n {token}\r\n", token):
+        add(text).assert_ok()
+    for text in (f"{token}\n{token}\n", f"Bearer {token}",
+                 f"{token[:9]} {token[9:]}"):
+        refused = add(text)
+        refused.assert_failed("odd.token", "one token", code=78)
+        assert token[9:] not in refused.err
+    host.hook("getssl", "add", "example.com", digest(),
+              DNS01_TOKEN_FILE="").assert_failed("DNS01_TOKEN_FILE", code=77)
+    host.hook("mod_md", "teardown", "example.com").assert_ok()
+    host.end()
+
+
 def test_a_broker_out_of_reach_is_an_error_never_a_way_around(bed):
     host = Host(bed, secondaries=())
     conf = write_config(bed, providers=host.broker.settings["providers"],
@@ -212,6 +239,61 @@ def test_a_broker_out_of_reach_is_an_error_never_a_way_around(bed):
     secret = host.broker.token("web")
     assert secret not in refused.err + refused.out
     host.hook("getssl", "del", "example.com", value).assert_ok()
+    host.end()
+
+
+def test_a_hook_survives_that_its_broker_is_restarted(bed):
+    """By a crash, which forgets who waits, and in good order."""
+    port = bed.port()
+    host = Host(bed, secondaries=(Behind("bind", silent=True),), listeners=[
+        {"http": f"127.0.0.1:{port}", "doors": ["api"]}], wait="60s")
+
+    def begin(value):
+        before = len(host.shown())
+        command = host.start([bed.tool("dns01"), "hook", "uacme", "begin",
+                              "dns-01", "example.com", "token", value])
+        wait_until(lambda: len(host.shown()) > before, "it is published")
+        return command
+
+    values = [digest(), digest()]
+    command = begin(values[0])
+    host.broker.command.kill()
+    host.broker.start()
+    wait_until(lambda: host.broker.ask("GET", "/healthz", kind="http").status
+               == 200, "ready")
+    other = begin(values[1])
+    host.broker.stop().assert_ok()
+    host.broker.start()
+    host.site.proxies[0].silent = False
+    command.wait(60).assert_ok()
+    other.wait(60).assert_ok()
+    assert host.shown() == sorted(values)
+    host.hook("uacme", "done", "dns-01", "example.com", "token", values[0])
+    host.hook("mod_md", "teardown", "example.com").assert_ok()
+    host.end()
+
+
+def test_what_the_second_broker_published_is_removed_there(bed):
+    """The first one was out of reach then, and is there again."""
+    host = Host(bed, secondaries=())
+    first = bed.port()
+    digests = [hashlib.sha256(host.broker.token("web").encode()).hexdigest()]
+    conf = write_config(
+        bed, "first.conf", state=bed.state("first"), user="root",
+        providers=host.broker.settings["providers"],
+        zones=[zone("example.com")],
+        clients=[dict(WEB, token_sha256=digests)],
+        listeners=[{"http": f"127.0.0.1:{first}", "doors": ["api"]}])
+    value = digest()
+    both = {"DNS01_BROKER": f"http://127.0.0.1:{first} {host.broker.url()}"}
+    added = host.hook("getssl", "add", "example.com", value, **both)
+    assert f"{first}: cannot connect" in added.assert_ok().err
+    assert "the next one is asked" in added.err
+    serve = bed.start_dns01("serve", "-c", conf)
+    serve.wait_for(lambda c: "listening" in c.output(), "it listens")
+    host.hook("getssl", "del", "example.com", value, **both).assert_ok()
+    serve.signal(signal.SIGTERM)
+    serve.wait(30)
     host.end()
 
 
