@@ -469,12 +469,13 @@ enum err_code renewals_list(struct renewals *renewals, renewal_each *each, void 
 struct renewal *renewal_copy(const struct renewal *row); /* gives */
 void renewal_free(struct renewal *row);
 
-/* Orders of an account, for its CA's limit: noted before newOrder is sent. */
-#define ORDERS_WINDOW_S ((int64_t)3 * 3600)
+/* Orders of an account, for its CA's limit: noted before newOrder is sent, so that the CA counts
+ * each a little later, one more than another. */
+#define ORDERS_WINDOW_S ((int64_t)3 * 3600 + 5)
 enum err_code renewals_note_order(struct renewals *renewals, const char *account, int64_t at_s,
 				  struct err *err) MUST_CHECK;
-/* Those in the three hours before now. What was noted up to three hours ahead of now counts too:
- * the clock went back. */
+/* Those in ORDERS_WINDOW_S before now. What was noted up to as much ahead of now counts too: the
+ * clock went back. */
 struct orders_made {
 	size_t count;
 	int64_t oldest_s; /* 0: none */
