@@ -202,6 +202,9 @@ static void new_account(struct exchange *exchange)
 	snprintf(text, sizeof(text), "{\"crv\":\"%s\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}",
 		 json_str(jwk, "crv"), json_str(jwk, "x"), json_str(jwk, "y"));
 	sha256(text, strlen(text), digest);
+	if (exchange->ca->rules->account && !exchange->ca->rules->account(exchange)) {
+		return;
+	}
 	exchange->answer.status = exchange->ca->thumbprint[0] ? 200 : 201;
 	base64url_encode(text, sizeof(text), digest, sizeof(digest));
 	if (exchange->ca->thumbprint[0] && strcmp(exchange->ca->thumbprint, text) != 0) {
@@ -515,6 +518,9 @@ static void serve(struct exchange *exchange)
 			 url, url, url);
 		if (exchange->ca->rules->get) {
 			buf_addf(&answer->body, ",\"renewalInfo\":\"%s/renewal-info\"", url);
+		}
+		if (exchange->ca->rules->meta) {
+			exchange->ca->rules->meta(exchange);
 		}
 		buf_add_str(&answer->body, "}");
 	} else if (exchange->ca->rules->get && strcmp(exchange->path, "/nonce") != 0) {

@@ -40,6 +40,8 @@ struct ca_order {
 	struct ca_authz authz[CA_NAMES_MAX];
 	struct ca_leaf leaf;
 	int64_t made_us;
+	char profile[16];   /* that was asked for; "": none */
+	void *of;           /* whose it is, to those who have rules */
 	bool exempt;        /* it counts for no limit */
 	char replaces[128]; /* RFC 9773 s.5; "": none */
 };
@@ -59,6 +61,9 @@ struct ca_rules {
 	int64_t (*finalize)(struct sim *sim, struct ca *ca, struct ca_order *order);
 	void (*issue)(struct sim *sim, struct ca *ca, struct ca_order *order);
 	void (*get)(struct exchange *exchange); /* a page of its own */
+	/* A key asks for an account; false: refused. */
+	bool (*account)(struct exchange *exchange);
+	void (*meta)(struct exchange *exchange); /* more members of its directory */
 };
 
 struct ca {

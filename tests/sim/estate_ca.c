@@ -4,6 +4,7 @@
  */
 #include "sim/estate.h"
 
+#include "dns01/crypto.h"
 #include "sim/invariants.h"
 
 #define WINDOW_US (3 * HOUR_US) /* of the limit of orders */
@@ -16,18 +17,98 @@ static struct office *office_of(struct ca *ca)
 	return ca->house;
 }
 
-struct holding *estate_holding_of(struct estate *estate, const struct strlist *names)
+/* One that may be meant by an order for these names: its own CA's, if there is one; else one whose
+ * other CA it is. */
+static struct holding *holding_of(struct office *office, const struct strlist *names)
 {
+	struct estate *estate = office->estate;
+	struct holding *other = NULL;
+
 	for (size_t i = 0; i < estate->holding_count; i++) {
 		struct holding *holding = &estate->holding[i];
 
-		for (size_t k = 0; k < names->count; k++) {
-			if (strlist_has(&holding->names, names->item[k])) {
-				return holding;
-			}
+		if (!holding->configured || !estate_same_names(&holding->names, names)) {
+			continue;
+		}
+		if (holding->office == office->index) {
+			return holding;
+		}
+		other = holding->fallback == office->index ? holding : other;
+	}
+	return other;
+}
+
+/* ---- what is counted ---- */
+
+static struct tally *tally_of(struct tally **tallies, const char *of)
+{
+	struct tally *tally;
+
+	for (tally = *tallies; tally; tally = tally->next) {
+		if (strcmp(tally->of, of) == 0) {
+			return tally;
 		}
 	}
-	return NULL;
+	tally = xcalloc(1, sizeof(*tally));
+	tally->of = xstrdup(of);
+	tally->next = *tallies;
+	*tallies = tally;
+	return tally;
+}
+
+/* One more now; the oldest of them makes room. */
+static void count(struct tally *tally, int64_t now_us)
+{
+	memmove(tally->at_us, tally->at_us + 1, (TALLY_MAX - 1) * sizeof(*tally->at_us));
+	tally->at_us[TALLY_MAX - 1] = now_us;
+}
+
+/* As many as it keeps lie within the time. */
+static bool is_full(const struct tally *tally, int64_t window_us, int64_t now_us)
+{
+	return tally->at_us[0] > 0 && tally->at_us[0] + window_us > now_us;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static struct tally *tally_of_set(struct office *office, const struct strlist *names)
+{
+	struct strlist sorted = { 0 };
+	struct tally *tally;
+	char *of;
+
+	strlist_copy(&sorted, names);
+	qsort(sorted.item, sorted.count, sizeof(*sorted.item), by_text);
+	of = strlist_join(&sorted, " ");
+	tally = tally_of(&office->sets, of);
+	free(of);
+	strlist_clear(&sorted);
+	return tally;
+}
+
+void office_forgive(struct office *office, int64_t since_us)
+{
+	for (struct tally *tally = office->failures; tally; tally = tally->next) {
+		while (tally->at_us[TALLY_MAX - 1] >= since_us) {
+			memmove(tally->at_us + 1, tally->at_us,
+				(TALLY_MAX - 1) * sizeof(*tally->at_us));
+			tally->at_us[0] = 0;
+		}
+	}
+}
+
+static void tallies_free(struct tally *tally)
+{
+	while (tally) {
+		struct tally *next = tally->next;
+
+		free(tally->of);
+		free(tally);
+		tally = next;
+	}
 }
 
 /* ---- answers that are none ---- */
@@ -81,16 +162,6 @@ static struct deed *deed_of(struct office *office, const char *cert_id)
 	return NULL;
 }
 
-static bool same_names(const struct strlist *a, const struct strlist *b)
-{
-	bool same = a->count == b->count;
-
-	for (size_t i = 0; same && i < a->count; i++) {
-		same = strlist_has(b, a->item[i]);
-	}
-	return same;
-}
-
 /* A pending order of the same names is found again: its answer may have been lost. */
 static bool say_pending(struct exchange *exchange, const struct ca_order *order)
 {
@@ -103,7 +174,8 @@ static bool say_pending(struct exchange *exchange, const struct ca_order *order)
 			break;
 		}
 		if (other && other->status <= CA_READY &&
-		    same_names(&other->names, &order->names)) {
+		    strcmp(other->profile, order->profile) == 0 &&
+		    estate_same_names(&other->names, &order->names)) {
 			ca_say_order(exchange, i - 1);
 			return true;
 		}
@@ -141,7 +213,7 @@ static bool take_replaces(struct exchange *exchange, const struct json *payload,
 	if (!id) {
 		return true;
 	}
-	if (!deed || deed->holding != holding) {
+	if (!deed || !estate_same_names(&deed->holding->names, &holding->names)) {
 		ca_problem(exchange, 404, "malformed", "that certificate is not known here");
 		return false;
 	}
@@ -187,57 +259,126 @@ static bool count_order(struct exchange *exchange)
 	return true;
 }
 
-/* Moves the times by one; the oldest of them. */
-static int64_t push(int64_t *times, size_t count, int64_t now_us)
-{
-	int64_t oldest = times[0];
-
-	memmove(times, times + 1, (count - 1) * sizeof(*times));
-	times[count - 1] = now_us;
-	return oldest;
-}
-
-static bool is_duplicate(const struct holding *holding, int64_t now_us)
-{
-	return holding->issued_us[0] > 0 && holding->issued_us[0] + DUPLICATES_US > now_us;
-}
-
 /* Duplicates are of no interest to a CA whose certificates live for a day. */
-static bool check_duplicates(struct exchange *exchange, struct holding *holding)
+static bool check_duplicates(struct exchange *exchange, const struct holding *holding)
 {
 	struct office *office = office_of(exchange->ca);
+	const struct tally *tally = tally_of_set(office, &holding->names);
+	int64_t now_us = exchange->sim->now_us;
 
-	if (office->life_s < 2 * 86400 || !is_duplicate(holding, exchange->sim->now_us)) {
+	if (office->life_s < 2 * 86400 || !is_full(tally, DUPLICATES_US, now_us)) {
 		return true;
 	}
 	if (!is_excused(office->estate, DUPLICATES_US) &&
-	    (office->past_us == 0 || office->past_us + DUPLICATES_US < exchange->sim->now_us)) {
+	    (office->past_us == 0 || office->past_us + DUPLICATES_US < now_us)) {
 		sim_violated(exchange->sim, "limits: %s is ordered more than %d times in a week",
-			     holding->name, DUPLICATES_MAX);
+			     tally->of, TALLY_MAX);
 	}
-	refuse(exchange,
-	       (holding->issued_us[0] + DUPLICATES_US - exchange->sim->now_us) / SECOND_US + 1,
+	refuse(exchange, (tally->at_us[0] + DUPLICATES_US - now_us) / SECOND_US + 1,
 	       "too many certificates for this exact set of names");
 	return false;
+}
+
+/* ---- whose turn it is ---- */
+
+static struct span this_run(const struct estate *estate)
+{
+	const struct renewer *renewer = estate->host.renewer;
+
+	return (struct span){ renewer ? renewer->begun_us : estate->sim->now_us,
+			      estate->sim->now_us };
+}
+
+/* The other CA is for when its own gives no answer. */
+static void check_turn(const struct office *office, const struct holding *holding)
+{
+	const struct estate *estate = office->estate;
+
+	if (holding->office != office->index &&
+	    !trouble_of_reach(estate, holding->office, this_run(estate))) {
+		sim_violated(estate->sim, "turn: %s asks %s for %s, though %s is up",
+			     estate->host.renewer ? "a run" : "nobody", office->url, holding->name,
+			     estate->office[holding->office].url);
+	}
+}
+
+/* How much of its life is left, ppm: none, where there is no certificate. */
+static int64_t left_of(const struct holding *holding)
+{
+	int64_t now_us = holding->estate->sim->now_us;
+	int64_t life_s = holding->not_after_s - holding->not_before_s;
+	int64_t left_s = holding->not_after_s - SIM_WALL_S - now_us / SECOND_US;
+
+	return holding->current[0] && left_s > 0 ? left_s * 1000000 / life_s : 0;
+}
+
+/* The best profile is asked for while the CA names it, and the other one where it is refused; but
+ * never by who demands the best. */
+static bool take_profile(struct exchange *exchange, const struct holding *holding,
+			 const struct ca_order *order)
+{
+	struct office *office = office_of(exchange->ca);
+	bool best = strcmp(order->profile, PROFILE_BEST) == 0;
+	bool changes = trouble_of_profile(office->estate, office->index, this_run(office->estate));
+
+	if (strcmp(order->profile, best               ? PROFILE_BEST
+				   : office->profiles ? PROFILE_PLAIN
+						      : "") ||
+	    (best && office->profile == PROFILE_GONE && !changes) ||
+	    (!best && office->profiles && (holding->strict || (!office->profile && !changes)))) {
+		sim_violated(exchange->sim, "turn: %s is ordered with the profile \"%s\"",
+			     holding->name, order->profile);
+	}
+	if (best && office->profile) {
+		ca_problem(exchange, 400, "invalidProfile", "there is no such profile any more");
+		return false;
+	}
+	return true;
+}
+
+/* For the oracle of those that are passed over: who is ordered for the first time, or after a
+ * failure, is not compared; and of those that share all their names, any may be meant. */
+static void note_left(struct office *office, const struct strlist *names)
+{
+	const struct estate *estate = office->estate;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < estate->holding_count; i++) {
+		const struct holding *holding = &estate->holding[i];
+
+		if (holding->configured && estate_same_names(&holding->names, names)) {
+			int64_t left = estate_is_steady(holding) ? left_of(holding) : 0;
+
+			least = left < least ? left : least;
+		}
+	}
+	office->left_most = least > office->left_most ? least : office->left_most;
 }
 
 static bool take_order(struct exchange *exchange, struct ca_order *order,
 		       const struct json *payload)
 {
 	struct office *office = office_of(exchange->ca);
-	struct holding *holding = estate_holding_of(office->estate, &order->names);
+	struct holding *holding = holding_of(office, &order->names);
+	const char *profile = json_str(payload, "profile");
 	bool exempt = false;
 
+	snprintf(order->profile, sizeof(order->profile), "%s", profile ? profile : "");
 	if (!holding) {
 		sim_violated(exchange->sim, "an order for %s, which is nobody's",
 			     order->names.item[0]);
 		return false;
 	}
-	if (say_pending(exchange, order) || !take_replaces(exchange, payload, holding, &exempt)) {
+	check_turn(office, holding);
+	if (say_pending(exchange, order) || !take_profile(exchange, holding, order) ||
+	    !take_replaces(exchange, payload, holding, &exempt)) {
 		return false;
 	}
 	if (!exempt && (!check_duplicates(exchange, holding) || !count_order(exchange))) {
 		return false;
+	}
+	if (!exempt) {
+		note_left(office, &order->names);
 	}
 	order->exempt = exempt;
 	snprintf(order->replaces, sizeof(order->replaces), "%s",
@@ -247,68 +388,75 @@ static bool take_order(struct exchange *exchange, struct ca_order *order,
 
 /* ---- validation, certificates ---- */
 
-/* By the name alone: a wildcard's failure counts for the name that it stands below. */
-static void count_failure(struct sim *sim, struct holding *holding, const struct ca_authz *authz)
-{
-	int64_t oldest_us;
-	size_t i = 0;
-
-	while (i < holding->names.count && strcmp(holding->names.item[i], authz->name) != 0 &&
-	       strncmp(holding->names.item[i], "*.", 2) != 0) {
-		i++;
-	}
-	if (i >= CA_NAMES_MAX) {
-		return;
-	}
-	oldest_us = push(holding->failed_us[i], FAILURES_MAX, sim->now_us);
-	if (oldest_us > 0 && oldest_us + HOUR_US > sim->now_us) {
-		sim_violated(sim, "limits: %s fails more than %d times in an hour", authz->name,
-			     FAILURES_MAX);
-	}
-}
-
+/* By the name alone, whichever certificate it is for: a wildcard's failure counts for the name that
+ * it stands below. */
 static bool validate(struct sim *sim, struct ca *ca, const struct ca_authz *authz, bool shown)
 {
 	struct office *office = office_of(ca);
-	struct strlist names = { 0 };
-	struct holding *holding;
+	struct tally *tally;
 
-	strlist_addf(&names, "%s%s", authz->wildcard ? "*." : "", authz->name);
-	holding = estate_holding_of(office->estate, &names);
-	strlist_clear(&names);
 	if (shown && !office->blind) {
 		return true;
 	}
-	if (holding) {
-		count_failure(sim, holding, authz);
+	tally = tally_of(&office->failures, authz->name);
+	if (is_full(tally, HOUR_US, sim->now_us) && !is_excused(office->estate, HOUR_US)) {
+		sim_violated(sim, "limits: %s fails more than %d times in an hour at %s",
+			     authz->name, TALLY_MAX, office->url);
 	}
+	count(tally, sim->now_us);
 	return false;
 }
 
 static int64_t finalize(struct sim *sim, struct ca *ca, struct ca_order *order)
 {
 	struct office *office = office_of(ca);
-	struct holding *holding = estate_holding_of(office->estate, &order->names);
 
 	(void)sim;
-	estate_finalized(holding, order->leaf.key);
-	return office->life_s;
+	order->of = estate_finalized(office->estate, &order->names, order->leaf.key);
+	return strcmp(order->profile, PROFILE_BEST) == 0 ? office->life_s * 2 / 3 : office->life_s;
+}
+
+/* Whatever its CA suggests, over and over: nobody needs two in a day, or in a tenth of a short
+ * life. */
+static void check_gap(const struct office *office, const struct holding *holding)
+{
+	const struct estate *estate = office->estate;
+	const struct deed *deed = office->deeds;
+	int64_t gap_us;
+
+	while (deed && (deed->holding != holding || deed->edition != holding->edition)) {
+		deed = deed->next;
+	}
+	if (!deed || !deed->stored || deed->issued_us < holding->since_us ||
+	    estate->clock_us >= deed->issued_us) {
+		return;
+	}
+	gap_us = (deed->leaf.not_after_s - deed->leaf.not_before_s) * SECOND_US / 10;
+	gap_us = (gap_us < DAY_US ? gap_us : DAY_US) * 9 / 10;
+	if (deed->issued_us + gap_us > estate->sim->now_us) {
+		sim_violated(estate->sim, "limits: %s is issued again after %lld s", holding->name,
+			     (long long)((estate->sim->now_us - deed->issued_us) / SECOND_US));
+	}
 }
 
 static void issue(struct sim *sim, struct ca *ca, struct ca_order *order)
 {
 	struct office *office = office_of(ca);
 	struct estate *estate = office->estate;
-	struct deed *deed = xcalloc(1, sizeof(*deed)), *before;
+	struct deed *deed, *before;
 
-	deed->holding = estate_holding_of(estate, &order->names);
+	if (!order->of) {
+		return; /* which was a violation */
+	}
+	check_gap(office, order->of);
+	deed = xcalloc(1, sizeof(*deed));
+	deed->holding = order->of;
 	deed->edition = deed->holding->edition;
 	deed->leaf = order->leaf;
 	deed->leaf.chain = NULL;
 	deed->issued_us = sim->now_us;
 	deed->next = office->deeds;
 	office->deeds = deed;
-	office->issued++;
 	estate->issued++;
 	estate->look = true;
 	before = deed_of(office, order->replaces);
@@ -316,7 +464,7 @@ static void issue(struct sim *sim, struct ca *ca, struct ca_order *order)
 		before->replaced = true;
 	}
 	if (!order->exempt) {
-		(void)push(deed->holding->issued_us, DUPLICATES_MAX, sim->now_us);
+		count(tally_of_set(office, &order->names), sim->now_us);
 	}
 }
 
@@ -415,8 +563,67 @@ static void get(struct exchange *exchange)
 	}
 }
 
+/* ---- the directory, accounts ---- */
+
+static void say_meta(struct exchange *exchange)
+{
+	const struct office *office = office_of(exchange->ca);
+	struct buf *body = &exchange->answer.body;
+
+	buf_addf(body, ",\"meta\":{\"externalAccountRequired\":%s",
+		 office->binds ? "true" : "false");
+	if (office->profiles) {
+		buf_add_str(body, ",\"profiles\":{\"" PROFILE_PLAIN "\":\"as ever\"");
+		if (office->profile != PROFILE_GONE) {
+			buf_add_str(body, ",\"" PROFILE_BEST "\":\"two thirds of it\"");
+		}
+		buf_add_str(body, "}");
+	}
+	buf_add_str(body, "}");
+}
+
+/* RFC 8555 s.7.3.4: the binding is a JWS by the key that the CA gave to its customer. */
+static bool is_bound(const struct office *office, const struct json *binding)
+{
+	const char *header = json_str(binding, "protected"), *key = json_str(binding, "payload");
+	const char *signature = json_str(binding, "signature");
+	uint8_t there[MAC_MAX], mac[MAC_MAX];
+	size_t len = 0;
+	char *signed_text;
+
+	if (!header || !key || !signature ||
+	    !base64url_decode(signature, strlen(signature), there, sizeof(there), &len)) {
+		return false;
+	}
+	signed_text = xasprintf("%s.%s", header, key);
+	mac_compute(MAC_SHA256, office->binding, sizeof(office->binding), signed_text,
+		    strlen(signed_text), mac);
+	free(signed_text);
+	return len == mac_len(MAC_SHA256) && memcmp(there, mac, len) == 0;
+}
+
+static bool take_account(struct exchange *exchange)
+{
+	const struct office *office = office_of(exchange->ca);
+	struct json *payload = NULL;
+	bool bound = false;
+	struct err err;
+
+	if (json_parse(exchange->payload, strlen(exchange->payload), &payload, &err) == ERR_NONE) {
+		bound = is_bound(office, json_get(payload, "externalAccountBinding"));
+	}
+	json_free(payload);
+	if (office->binds && !bound) {
+		sim_violated(exchange->sim, "turn: an account of %s is asked for without a binding",
+			     office->url);
+	}
+	return !office->binds || bound;
+}
+
 const struct ca_rules estate_rules = {
 	.stumble = stumble,
+	.account = take_account,
+	.meta = say_meta,
 	.order = take_order,
 	.validate = validate,
 	.finalize = finalize,
@@ -427,6 +634,8 @@ const struct ca_rules estate_rules = {
 /* A CA without renewal information. */
 const struct ca_rules estate_plain_rules = {
 	.stumble = stumble,
+	.account = take_account,
+	.meta = say_meta,
 	.order = take_order,
 	.validate = validate,
 	.finalize = finalize,
@@ -487,5 +696,7 @@ void office_free(struct office *office)
 		office->deeds = deed->next;
 		free(deed);
 	}
+	tallies_free(office->failures);
+	tallies_free(office->sets);
 	free(office->order_us);
 }

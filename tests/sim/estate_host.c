@@ -2,6 +2,7 @@
  * The host of an estate: `renew` by an hourly timer, or in a loop; its clock and its disk, and
  * those who kill it; the commands that deploy.
  */
+#include "dns01/challenge.h"
 #include "sim/estate.h"
 #include "sim/invariants.h"
 
@@ -11,8 +12,9 @@
 #define RUN_MAX_US DAY_US
 #define HOURLY_S 3600 /* as the verb has it */
 #define LOOP_PAUSE_US (10 * SECOND_US)
-#define KILL_STEPS_LOG2 11 /* a run is killed at its step 2047 at the latest */
-#define AGAIN_MAX 24       /* idle runs of one process */
+#define KILL_STEPS_LOG2 11 /* a run is killed, or stopped, at its step 2047 at the latest */
+#define STOP_MAX_US (11 * SECOND_US) /* as DESIGN says, and a moment */
+#define AGAIN_MAX 24                 /* idle runs of one process */
 #define BUSY_KILLED_EACH 4
 #define COMMAND "/usr/bin/deploy"
 
@@ -47,12 +49,12 @@ static void tick_in(struct estate *estate, int64_t delay_us)
 	sim_at(estate->sim, NULL, delay_us, on_tick, tick);
 }
 
-static int64_t until_next(struct estate *estate, const struct renewer *renewer, bool killed)
+static int64_t until_next(struct estate *estate, const struct renewer *renewer, bool ended)
 {
 	struct sim *sim = estate->sim;
 	int64_t now_us = sim->now_us, next_us;
 
-	if (estate->loops && killed) { /* it is started anew */
+	if (estate->loops && ended) { /* it is started anew */
 		return LOOP_PAUSE_US + (int64_t)sim_below(sim, 120 * SECOND_US);
 	}
 	if (estate->loops) {
@@ -77,17 +79,35 @@ static void on_done(void *arg, const struct err *err, const struct fleet_result 
 	}
 }
 
-/* A run with nothing to do has few steps; those that have are killed more often, and early and
- * late steps equally often. */
+static unsigned some_step_from(struct sim *sim, unsigned step)
+{
+	return step + 1 + (unsigned)sim_below(sim, (uint64_t)1 << sim_below(sim, KILL_STEPS_LOG2));
+}
+
+/* A signal is on its way: one that kills, one that asks it to stop, or one after the other. Early
+ * and late steps are equally frequent. */
+static void draw_signals(struct renewer *renewer)
+{
+	struct sim *sim = renewer->estate->sim;
+	uint64_t draw = sim_below(sim, 5);
+
+	if (draw < 3) {
+		renewer->stop_at = some_step_from(sim, renewer->process.steps);
+	}
+	if (draw >= 2) {
+		renewer->kill_at =
+			some_step_from(sim, draw == 2 ? renewer->stop_at : renewer->process.steps);
+	}
+}
+
+/* A run with nothing to do has few steps; those that have are disturbed more often. */
 static void begin_work(struct renewer *renewer)
 {
 	struct sim *sim = renewer->estate->sim;
 
 	if (!renewer->busy && renewer->estate->kill_each && !sim->calm &&
 	    sim_below(sim, BUSY_KILLED_EACH) == 0) {
-		renewer->kill_at =
-			renewer->process.steps + 1 +
-			(unsigned)sim_below(sim, (uint64_t)1 << sim_below(sim, KILL_STEPS_LOG2));
+		draw_signals(renewer);
 	}
 	renewer->busy = true;
 }
@@ -192,10 +212,11 @@ static void start(struct estate *estate)
 	renewer->next_us = sim->now_us + HOUR_US;
 	renewer->process.steps = 0;
 	renewer->process.wall_ahead_us = estate->host.ahead_us;
+	for (size_t i = 0; i < estate->office_count; i++) {
+		estate->office[i].left_most = 0;
+	}
 	if (kill && !sim->calm) {
-		renewer->kill_at =
-			1 +
-			(unsigned)sim_below(sim, (uint64_t)1 << sim_below(sim, KILL_STEPS_LOG2));
+		draw_signals(renewer);
 	}
 	if (code == ERR_NONE) {
 		code = open_fleet(renewer, &renewer->err);
@@ -249,7 +270,8 @@ static void finish(struct estate *estate)
 {
 	struct renewer *renewer = estate->host.renewer;
 	struct span span = { renewer->begun_us, estate->sim->now_us };
-	int64_t next_us = until_next(estate, renewer, false);
+	int64_t next_us = until_next(estate, renewer, renewer->stopped_us > 0);
+	bool busy = renewer->busy;
 
 	estate->host.renewer = NULL;
 	fleet_free(renewer->fleet);
@@ -261,7 +283,7 @@ static void finish(struct estate *estate)
 		estate_ran(estate, span);
 	}
 	if (renewer->busy || renewer->err.code != ERR_NONE || renewer->again == 0 ||
-	    renewer->kill_at) {
+	    renewer->kill_at || renewer->stop_at) {
 		set_disk(&estate->host, false);
 		hold_open(estate, true);
 		close_files(renewer);
@@ -271,7 +293,20 @@ static void finish(struct estate *estate)
 		estate->host.idle = renewer;
 	}
 	set_disk(&estate->host, false);
+	if (busy) {
+		estate_clean(estate, span);
+	}
 	tick_in(estate, next_us);
+}
+
+static void stop_it(struct estate *estate)
+{
+	struct renewer *renewer = estate->host.renewer;
+
+	sim_say(estate->sim, "asked to stop at step %u", renewer->process.steps);
+	estate->host.stops++;
+	renewer->stopped_us = estate->sim->now_us;
+	fleet_stop(renewer->fleet);
 }
 
 static void kill_it(struct estate *estate)
@@ -281,6 +316,10 @@ static void kill_it(struct estate *estate)
 	sim_say(estate->sim, "killed at step %u", renewer->process.steps);
 	estate->host.renewer = NULL;
 	estate->host.kills++;
+	estate->littered = true;
+	for (size_t i = 0; i < estate->office_count; i++) {
+		office_forgive(&estate->office[i], renewer->begun_us);
+	}
 	renewer->process.dead = true;
 	hold_open(estate, false);
 	fleet_free(renewer->fleet);
@@ -309,6 +348,11 @@ void host_look(struct estate *estate)
 		finish(estate);
 	} else if (renewer->kill_at && renewer->process.steps >= renewer->kill_at) {
 		kill_it(estate);
+	} else if (renewer->stop_at && !renewer->stopped_us &&
+		   renewer->process.steps >= renewer->stop_at) {
+		stop_it(estate);
+	} else if (renewer->stopped_us && renewer->stopped_us + STOP_MAX_US < estate->sim->now_us) {
+		sim_violated(estate->sim, "once: a run was asked to stop, and goes on");
 	} else if (renewer->begun_us + RUN_MAX_US < estate->sim->now_us) {
 		sim_violated(estate->sim, "once: a run never ends");
 	}
@@ -338,6 +382,51 @@ void host_end(struct estate *estate)
 		estate->host.killed = renewer->next;
 		free(renewer);
 	}
+}
+
+/* ---- at the end ---- */
+
+static void on_swept(void *arg, const struct err *err, size_t removed)
+{
+	struct renewer *renewer = arg;
+
+	(void)removed;
+	renewer->done = true;
+	if (err) {
+		sim_violated(renewer->estate->sim, "a sweep fails: %s", err->text);
+	}
+}
+
+void host_sweep(struct estate *estate)
+{
+	struct renewer *renewer = renewer_new(estate);
+	struct provider_pool *pool;
+	struct publisher *publisher;
+
+	end_idle(estate);
+	hold_open(estate, false);
+	if (open_files(renewer, &renewer->err) != ERR_NONE) {
+		sim_violated(estate->sim, "a sweep cannot begin: %s", renewer->err.text);
+		renewer->done = true;
+	}
+	pool = provider_pool_new(&renewer->process.world, renewer->dns, estate->conf);
+	publisher = publisher_new(&(struct publisher_args){
+		.world = &renewer->process.world,
+		.journal = renewer->journal,
+		.state = estate->state,
+		.pool = pool,
+	});
+	if (!renewer->done) {
+		sweep_start(publisher, on_swept, renewer);
+	}
+	while (!renewer->done && sim_step(estate->sim)) {
+	}
+	publisher_free(publisher);
+	provider_pool_free(pool);
+	hold_open(estate, true);
+	close_files(renewer);
+	free(renewer);
+	estate_clean(estate, (struct span){ estate->sim->now_us, estate->sim->now_us });
 }
 
 /* ---- commands ---- */

@@ -3,7 +3,10 @@
  * what the commands were told, never by what the program says of itself.
  *
  *   alive     no certificate expires, or is revoked, that could have been renewed in time
+ *   alive     no certificate waits for those that have more time
  *   limits    no CA is asked for more than it allows (estate_ca.c)
+ *   turn      the CA that is asked, and for which profile, is the first that there is (estate_ca.c)
+ *   clean     a run that ends, or is asked to, leaves no record and no open row
  *   keys      the key of each certificate is there, fits, and stays the same; no certificate that
  *             was issued is lost
  *   deployed  each version is deployed once by each command, and none is left
@@ -13,12 +16,27 @@
 #include <sys/stat.h>
 
 #include "dns01/crypto.h"
+#include "sim/invariants.h"
 
 #define SHORT_LIFE_S (10 * 86400)
-#define ASK_MAX_US DAY_US /* the host asks a CA at least so often when to renew */
-#define LEFT_MAX 4        /* good runs that may go by before a command has run */
-#define MISSING_MAX 40    /* the same for a certificate that is new */
-#define KEPT 5            /* versions of a lineage */
+#define ASK_MAX_US DAY_US        /* the host asks a CA at least so often when to renew */
+#define LEFT_MAX 4               /* good runs that may go by before a command has run */
+#define MISSING_MAX 40           /* the same for a certificate that is new */
+#define KEPT 5                   /* versions of a lineage */
+#define STEADY_US (30 * HOUR_US) /* no failure holds anything back for longer than a day */
+#define URGENT_PPM 100000        /* of its life that is left */
+#define EASY_PPM 200000
+#define PASSED_MAX 2
+
+bool estate_same_names(const struct strlist *a, const struct strlist *b)
+{
+	bool same = a->count == b->count;
+
+	for (size_t i = 0; same && i < a->count; i++) {
+		same = strlist_has(b, a->item[i]);
+	}
+	return same;
+}
 
 /* ---- alive ---- */
 
@@ -77,7 +95,7 @@ void estate_revoked(struct estate *estate)
 			}
 			deed->revoked_us = 0;
 			estate->revoked++;
-			if (holding->configured && deed->good >= estate->office[i].enough &&
+			if (holding->configured && deed->good >= estate->office[i].hurry &&
 			    strcasecmp(holding->serial, deed->leaf.serial) == 0) {
 				sim_violated(sim,
 					     "alive: %s (%s) is revoked, which the CA had said %u "
@@ -95,11 +113,10 @@ static bool could_hear(const struct estate *estate, const struct deed *deed,
 		       const struct office *office, struct span span)
 {
 	struct span since = { span.from_us - ASK_MAX_US, span.until_us };
-	struct holding there = *deed->holding;
 
-	there.office = office->index;
-	return !trouble_was(estate, deed->holding, span) && !trouble_was(estate, &there, span) &&
-	       !trouble_of_ari(estate, &there, since);
+	return !trouble_was(estate, deed->holding, span) &&
+	       !trouble_of_reach(estate, office->index, span) &&
+	       !trouble_of_ari(estate, office->index, since);
 }
 
 static void count_doomed(struct estate *estate, struct span span)
@@ -134,6 +151,59 @@ static void count_chores(struct estate *estate, struct holding *holding)
 	}
 }
 
+bool estate_is_steady(const struct holding *holding)
+{
+	return holding->current[0] &&
+	       holding->spoiled_us + STEADY_US < holding->estate->sim->now_us;
+}
+
+/* Its end is near, and it could have been renewed in place of another. */
+static void check_passed(struct estate *estate, struct holding *holding)
+{
+	const struct office *office = &estate->office[holding->office];
+	int64_t life_s = holding->not_after_s - holding->not_before_s;
+	int64_t ends_us = (holding->not_after_s - SIM_WALL_S) * SECOND_US;
+	int64_t urgent_us = ends_us - life_s * URGENT_PPM;
+
+	if (!estate_is_steady(holding) || estate->sim->now_us < urgent_us + 2 * HOUR_US) {
+		holding->passed = 0;
+	} else if (office->left_most > EASY_PPM && ++holding->passed > PASSED_MAX) {
+		sim_violated(estate->sim,
+			     "alive: %s (%s) ends in %lld h, and others were renewed instead that "
+			     "have a fifth of their lives left",
+			     holding->name, holding->current,
+			     (long long)((ends_us - estate->sim->now_us) / HOUR_US));
+	}
+}
+
+/* What is left over by one that was killed, or could not remove it, is the next one's. */
+struct litter {
+	const struct sim *sim;
+	size_t count;
+};
+
+static void on_row(void *arg, const char *value)
+{
+	((struct litter *)arg)->count++;
+	sim_say(((struct litter *)arg)->sim, "a row is left for %s", value);
+}
+
+void estate_clean(struct estate *estate, struct span span)
+{
+	const struct net *net = estate->sim->net;
+	struct litter litter = { estate->sim, 0 };
+	bool littered = estate->littered;
+
+	invariants_each_value(on_row, &litter);
+	for (size_t i = 0; i < net->zone_count; i++) {
+		litter.count += net->zone[i].server[0].texts.count;
+	}
+	estate->littered = litter.count > 0;
+	if (estate->littered && !littered && !trouble_of_records(estate, span)) {
+		sim_violated(estate->sim, "clean: a run left %zu records and rows", litter.count);
+	}
+}
+
 void estate_ran(struct estate *estate, struct span span)
 {
 	bool could_deploy = !trouble_was(estate, NULL, span);
@@ -154,6 +224,9 @@ void estate_ran(struct estate *estate, struct span span)
 				(GOOD_KEPT - 1) * sizeof(holding->good_us[0]));
 			holding->good_us[GOOD_KEPT - 1] = span.until_us;
 			holding->good++;
+			check_passed(estate, holding);
+		} else {
+			holding->spoiled_us = span.until_us;
 		}
 		if (holding->current[0] && could_deploy) {
 			count_chores(estate, holding);
@@ -190,16 +263,29 @@ static bool digest_of(const char *path, uint8_t out[32])
 	return read;
 }
 
-void estate_finalized(const struct holding *holding, const uint8_t key[32])
+static bool is_pending(const struct holding *holding, const uint8_t key[32])
 {
 	char *path = path_of(holding, "pending", "privkey.pem");
 	uint8_t there[32];
+	bool same = issuer_key_of(path, there) && memcmp(there, key, sizeof(there)) == 0;
 
-	if (!issuer_key_of(path, there) || memcmp(there, key, sizeof(there)) != 0) {
-		sim_violated(holding->estate->sim,
-			     "keys: %s is finalized, and its key is not on disk", holding->name);
-	}
 	free(path);
+	return same;
+}
+
+struct holding *estate_finalized(struct estate *estate, const struct strlist *names,
+				 const uint8_t key[32])
+{
+	for (size_t i = 0; i < estate->holding_count; i++) {
+		struct holding *holding = &estate->holding[i];
+
+		if (estate_same_names(&holding->names, names) && is_pending(holding, key)) {
+			return holding;
+		}
+	}
+	sim_violated(estate->sim, "keys: an order for %s is finalized, and its key is not on disk",
+		     names->item[0]);
+	return NULL;
 }
 
 static struct deed *deed_of(struct estate *estate, const char *serial)
@@ -242,6 +328,7 @@ static void take_version(struct estate *estate, struct holding *holding, const c
 			     holding->name);
 	}
 	snprintf(holding->serial, sizeof(holding->serial), "%s", leaf.serial);
+	holding->passed = 0;
 	holding->not_before_s = leaf.not_before_s;
 	holding->not_after_s = leaf.not_after_s;
 	keep_version(holding, name);
@@ -351,6 +438,10 @@ void estate_settled(struct estate *estate)
 	estate_disk(estate);
 	estate_keys(estate);
 	check_kept(estate);
+	invariants_clean(estate->sim);
+	if (estate->littered) {
+		sim_violated(estate->sim, "clean: the journal has rows for what is gone");
+	}
 	for (size_t i = 0; i < estate->holding_count; i++) {
 		const struct holding *holding = &estate->holding[i];
 

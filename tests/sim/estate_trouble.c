@@ -41,7 +41,7 @@ static void clear(struct estate *estate)
 	struct net *net = estate->sim->net;
 
 	for (size_t i = 0; i < estate->office_count; i++) {
-		estate->office[i].down = estate->office[i].ari = 0;
+		estate->office[i].down = estate->office[i].ari = estate->office[i].profile = 0;
 		estate->office[i].blind = estate->office[i].busy = false;
 	}
 	for (size_t i = 0; i < net->zone_count; i++) {
@@ -82,6 +82,9 @@ static void apply(struct estate *estate, const struct trouble *trouble)
 	case TROUBLE_ARI:
 		office->ari = trouble->value;
 		break;
+	case TROUBLE_PROFILE:
+		office->profile = trouble->value;
+		break;
 	case TROUBLE_PRIMARY:
 	case TROUBLE_SECONDARY:
 		server = &zone->server[trouble->kind == TROUBLE_PRIMARY ? 0
@@ -111,6 +114,7 @@ static const char *const kind_names[] = {
 	[TROUBLE_BLIND] = "the CA finds no records",
 	[TROUBLE_BUSY] = "the CA takes no orders",
 	[TROUBLE_ARI] = "the CA's renewal information is nonsense",
+	[TROUBLE_PROFILE] = "a profile is there no more",
 	[TROUBLE_PRIMARY] = "a primary is silent",
 	[TROUBLE_SECONDARY] = "a secondary is silent",
 	[TROUBLE_DISK] = "the disk is full",
@@ -171,6 +175,60 @@ void trouble_look(struct estate *estate)
 
 /* ---- for a certificate, between two times ---- */
 
+#define OF(kind) (1U << (kind))
+/* The CA gives no answer; it gives one that is no certificate. */
+#define OF_SILENCE (OF(TROUBLE_DOWN) | OF(TROUBLE_HOURLY))
+#define OF_REFUSAL (OF(TROUBLE_BLIND) | OF(TROUBLE_BUSY))
+
+static bool touches(const struct trouble *trouble, struct span span)
+{
+	return is_on(trouble, span.from_us) || is_on(trouble, span.until_us) ||
+	       next_change(trouble, span.from_us) <= span.until_us;
+}
+
+static bool is_of(const struct estate *estate, const struct trouble *trouble, unsigned kinds,
+		  size_t office)
+{
+	return (kinds & OF(trouble->kind)) && trouble->which % estate->office_count == office;
+}
+
+static bool office_had(const struct estate *estate, size_t office, unsigned kinds, struct span span)
+{
+	for (size_t i = 0; i < estate->trouble_count; i++) {
+		if (is_of(estate, &estate->trouble[i], kinds, office) &&
+		    touches(&estate->trouble[i], span)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* All the time: then who has another CA goes there at once. */
+static bool was_silent(const struct estate *estate, size_t office, struct span span)
+{
+	for (size_t i = 0; i < estate->trouble_count; i++) {
+		const struct trouble *trouble = &estate->trouble[i];
+
+		if (is_of(estate, trouble, OF_SILENCE, office) && is_on(trouble, span.from_us) &&
+		    next_change(trouble, span.from_us) > span.until_us) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool cas_failed(const struct estate *estate, const struct holding *holding, struct span span)
+{
+	unsigned kinds = OF_SILENCE | OF_REFUSAL | (holding->strict ? OF(TROUBLE_PROFILE) : 0);
+
+	if (!office_had(estate, holding->office, kinds, span)) {
+		return false;
+	}
+	return holding->fallback >= estate->office_count ||
+	       !was_silent(estate, holding->office, span) ||
+	       office_had(estate, holding->fallback, kinds, span);
+}
+
 static bool concerns(const struct estate *estate, const struct trouble *trouble,
 		     const struct holding *holding)
 {
@@ -181,11 +239,6 @@ static bool concerns(const struct estate *estate, const struct trouble *trouble,
 		       trouble->kind == TROUBLE_COMMANDS;
 	}
 	switch (trouble->kind) {
-	case TROUBLE_DOWN:
-	case TROUBLE_HOURLY:
-	case TROUBLE_BLIND:
-	case TROUBLE_BUSY:
-		return trouble->which % estate->office_count == holding->office;
 	case TROUBLE_PRIMARY:
 		return trouble->which % net->zone_count == holding->zone;
 	case TROUBLE_SECONDARY:
@@ -193,12 +246,6 @@ static bool concerns(const struct estate *estate, const struct trouble *trouble,
 	default:
 		return trouble->kind == TROUBLE_NETWORK;
 	}
-}
-
-static bool touches(const struct trouble *trouble, struct span span)
-{
-	return is_on(trouble, span.from_us) || is_on(trouble, span.until_us) ||
-	       next_change(trouble, span.from_us) <= span.until_us;
 }
 
 bool trouble_was(const struct estate *estate, const struct holding *holding, struct span span)
@@ -210,20 +257,41 @@ bool trouble_was(const struct estate *estate, const struct holding *holding, str
 			return true;
 		}
 	}
-	return false;
+	return holding && cas_failed(estate, holding, span);
 }
 
-bool trouble_of_ari(const struct estate *estate, const struct holding *holding, struct span span)
+bool trouble_of_ari(const struct estate *estate, size_t office, struct span span)
+{
+	return office_had(estate, office, OF(TROUBLE_ARI), span);
+}
+
+bool trouble_of_profile(const struct estate *estate, size_t office, struct span span)
+{
+	return office_had(estate, office, OF(TROUBLE_PROFILE), span);
+}
+
+static bool was_any(const struct estate *estate, unsigned kinds, struct span span)
 {
 	for (size_t i = 0; i < estate->trouble_count; i++) {
-		const struct trouble *trouble = &estate->trouble[i];
-
-		if (trouble->kind == TROUBLE_ARI && touches(trouble, span) &&
-		    trouble->which % estate->office_count == holding->office) {
+		if ((kinds & OF(estate->trouble[i].kind)) && touches(&estate->trouble[i], span)) {
 			return true;
 		}
 	}
 	return false;
+}
+
+bool trouble_of_reach(const struct estate *estate, size_t office, struct span span)
+{
+	return office_had(estate, office, OF_SILENCE, span) ||
+	       was_any(estate, OF(TROUBLE_NETWORK), span);
+}
+
+bool trouble_of_records(const struct estate *estate, struct span span)
+{
+	return was_any(estate,
+		       OF(TROUBLE_PRIMARY) | OF(TROUBLE_NETWORK) | OF(TROUBLE_DISK) |
+			       OF(TROUBLE_CLOCK),
+		       span);
 }
 
 int64_t trouble_off_until(const struct estate *estate)
@@ -248,8 +316,9 @@ static int64_t between(struct sim *sim, int64_t least, int64_t most)
 	return least + (int64_t)sim_below(sim, (uint64_t)(most - least + 1));
 }
 
-static void add(struct estate *estate, const struct trouble *trouble)
+void trouble_add(struct estate *estate, const struct trouble *trouble)
 {
+	estate->changes_us = 0;
 	if (estate->trouble_count < TROUBLES_MAX && trouble->from_us < estate->end_us) {
 		estate->trouble[estate->trouble_count] = *trouble;
 		if (trouble->until_us > estate->end_us) {
@@ -268,6 +337,7 @@ static const struct {
 	[TROUBLE_BLIND] = { 5 * 24, 0 },
 	[TROUBLE_BUSY] = { 24, 0 },
 	[TROUBLE_ARI] = { 60 * 24, ARI_PAST },
+	[TROUBLE_PROFILE] = { 30 * 24, PROFILE_REFUSED },
 	[TROUBLE_PRIMARY] = { 4 * 24, 0 },
 	[TROUBLE_SECONDARY] = { 48, 0 },
 	[TROUBLE_DISK] = { 24, 0 },
@@ -318,20 +388,21 @@ void trouble_draw(struct estate *estate)
 
 		int64_t value = value_of(estate, kind);
 
-		/* These two may last for more than a life: it must renew all the same. */
-		if (lasts_us > life_us / 2 && kind != TROUBLE_HOURLY && kind != TROUBLE_ARI) {
+		/* These may last for more than a life: it must renew all the same. */
+		if (lasts_us > life_us / 2 && kind != TROUBLE_HOURLY && kind != TROUBLE_ARI &&
+		    kind != TROUBLE_PROFILE) {
 			lasts_us = between(sim, HOUR_US / 4, life_us / 4);
 		}
 		if (kind == TROUBLE_ARI && value == ARI_PAST && lasts_us > PAST_MAX_US) {
 			value = ARI_FAR;
 		}
-		add(estate, &(struct trouble){
-				    .kind = kind,
-				    .which = sim_below(sim, 6),
-				    .from_us = at_us,
-				    .until_us = at_us + lasts_us,
-				    .value = value,
-			    });
+		trouble_add(estate, &(struct trouble){
+					    .kind = kind,
+					    .which = sim_below(sim, 6),
+					    .from_us = at_us,
+					    .until_us = at_us + lasts_us,
+					    .value = value,
+				    });
 		at_us += between(sim, 0, life_us / 4);
 	}
 }

@@ -18,7 +18,7 @@ static inline bool scenario_is_broker(uint64_t seed)
 }
 
 /* Few are about fleets over years: each takes as long as a hundred others. */
-#define SCENARIO_FLEET_EACH 250
+#define SCENARIO_FLEET_EACH 200
 #define SCENARIO_FLEET_FIRST 7
 static inline bool scenario_is_fleet(uint64_t seed)
 {

@@ -10,6 +10,8 @@
 
 #define TEXT_MAX (1024 * 1024)
 #define SETTLE_US (4 * DAY_US)
+#define PAIR_LIFE_S (10 * 86400)
+#define SPREAD_US (30 * DAY_US)    /* in which certificates come */
 #define KEYS_EACH_US (10 * DAY_US) /* how often all keys are looked at, and CAs are tidied up */
 
 /* ---- what kinds of estates there are ---- */
@@ -27,6 +29,10 @@ static const struct plot {
 	bool calm;            /* nothing goes wrong */
 	bool loops;           /* `renew --loop` in place of a timer */
 	bool dead_secondary;  /* at every renewal */
+	bool clock;           /* it is wrong now and then, and that is all that goes wrong */
+	bool spread;          /* the certificates come one after another; and the host is off now
+			       * and then until many of them are near their end */
+	unsigned outages;     /* of some CA, longer than what its certificates have left */
 	int64_t hourly;       /* the CA is up for an hour of so many */
 	unsigned revocations; /* of many certificates at once */
 	size_t limit;         /* orders in three hours; 0: plenty */
@@ -37,7 +43,7 @@ static const struct plot {
 	  .most = 10,
 	  .days = 60,
 	  .calm = true,
-	  .revocations = 4 },
+	  .revocations = 6 },
 	{ .what = "years",
 	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
 	  .least = 3,
@@ -49,7 +55,8 @@ static const struct plot {
 	  .least = 3,
 	  .most = 6,
 	  .days = 45,
-	  .revocations = 3 },
+	  .revocations = 3,
+	  .outages = 2 },
 	{ .what = "one day", .lives = HAS(LIFE_24H), .least = 3, .most = 4, .days = 12 },
 	{ .what = "one hour a day",
 	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D) | HAS(LIFE_160H),
@@ -69,7 +76,8 @@ static const struct plot {
 	  .most = 6,
 	  .days = 40,
 	  .loops = true,
-	  .revocations = 3 },
+	  .revocations = 3,
+	  .outages = 1 },
 	{ .what = "a small limit",
 	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
 	  .least = 20,
@@ -77,6 +85,23 @@ static const struct plot {
 	  .days = 70,
 	  .revocations = 2,
 	  .limit = 8 },
+	{ .what = "a wrong clock",
+	  .lives = HAS(LIFE_90D) | HAS(LIFE_45D),
+	  .least = 3,
+	  .most = 6,
+	  .days = 60,
+	  .calm = true,
+	  .clock = true,
+	  .revocations = 2 },
+	{ .what = "a backlog",
+	  .lives = HAS(LIFE_45D),
+	  .least = 36,
+	  .most = 40,
+	  .days = 120,
+	  .calm = true,
+	  .spread = true,
+	  .revocations = 2,
+	  .limit = 3 },
 };
 
 /* The seeds of a round have one plot each. In every third round each takes four times as long,
@@ -95,8 +120,17 @@ static void add_accounts(struct buf *out, const struct estate *estate)
 
 		buf_addf(out,
 			 "%s  { name = \"%s\"; directory = \"%s/directory\"; agree_tos = true; "
-			 "orders_per_3h = %zu; }",
+			 "orders_per_3h = %zu;",
 			 i ? ",\n" : "", office->account, office->url, office->limit);
+		if (office->profiles) {
+			buf_add_str(out,
+				    " profiles = [ \"" PROFILE_BEST "\", \"" PROFILE_PLAIN "\" ];");
+		}
+		if (office->binds) {
+			buf_addf(out, " eab_kid = \"%s\"; eab_key_file = \"%s/%s.eab\";",
+				 office->account, estate->state, office->account);
+		}
+		buf_add_str(out, " }");
 	}
 	buf_add_str(out, "\n);\n");
 }
@@ -132,6 +166,12 @@ static void add_certificate(struct buf *out, const struct holding *holding)
 		 estate->office[holding->office].account, names);
 	if (holding->fallback < estate->office_count) {
 		buf_addf(out, " fallback = [ \"%s\" ];", estate->office[holding->fallback].account);
+	}
+	if (holding->second) {
+		buf_add_str(out, " keys = [ \"p384\" ];");
+	}
+	if (holding->strict) {
+		buf_add_str(out, " profile = \"" PROFILE_BEST "\";");
 	}
 	if (holding->renew_before_s > 0) {
 		buf_addf(out, " renew_before = \"%llds\";", (long long)holding->renew_before_s);
@@ -184,11 +224,45 @@ static void configure(struct estate *estate)
 
 /* ---- what it has ---- */
 
-static void draw_names(struct holding *holding)
+/* An earlier one that it shares a name with, or all of them. */
+static struct holding *draw_sharer(const struct holding *holding)
+{
+	struct estate *estate = holding->estate;
+	struct holding *other = NULL;
+
+	if (holding->index > 0 && sim_below(estate->sim, 3) == 0) {
+		other = &estate->holding[sim_below(estate->sim, holding->index)];
+	}
+	return other && !other->paired ? other : NULL;
+}
+
+/* Two of the same names, each with a key of its own kind: both count for the CA's limit of
+ * duplicates, which is too small for more of them, or for shorter lives. */
+static bool draw_pair(struct holding *holding, struct holding *sharer)
+{
+	struct estate *estate = holding->estate;
+
+	if (estate->office[holding->office].life_s < PAIR_LIFE_S || sim_below(estate->sim, 2)) {
+		return false;
+	}
+	strlist_copy(&holding->names, &sharer->names);
+	holding->second = holding->paired = sharer->paired = true;
+	holding->strict = sharer->strict;
+	holding->fallback = sharer->fallback;
+	return true;
+}
+
+static void draw_names(struct holding *holding, struct holding *sharer)
 {
 	struct sim *sim = holding->estate->sim;
 	const char *zone = sim->net->zone[holding->zone].name;
 
+	if (sharer && draw_pair(holding, sharer)) {
+		return;
+	}
+	if (sharer) {
+		strlist_add(&holding->names, sharer->names.item[0]);
+	}
 	strlist_addf(&holding->names, "h%zu.%s", holding->index, zone);
 	if (sim_below(sim, 3) == 0) {
 		strlist_addf(&holding->names, "*.h%zu.%s", holding->index, zone);
@@ -201,29 +275,50 @@ static struct holding *add_holding(struct estate *estate, const struct plot *plo
 {
 	struct sim *sim = estate->sim;
 	struct holding *holding = &estate->holding[estate->holding_count];
+	struct holding *sharer;
+	const struct office *office;
 	int64_t life_s;
 
 	*holding = (struct holding){ .estate = estate,
 				     .index = estate->holding_count++,
 				     .fallback = OFFICES_MAX,
-				     .configured = true };
-	holding->office = holding->index < estate->office_count
+				     .configured = true,
+				     .since_us = sim->now_us };
+	sharer = draw_sharer(holding);
+	holding->office = sharer ? sharer->office
+			  : holding->index < estate->office_count
 				  ? holding->index
 				  : sim_below(sim, estate->office_count);
-	holding->zone = sim_below(sim, sim->net->zone_count);
+	holding->zone = sharer ? sharer->zone : sim_below(sim, sim->net->zone_count);
+	office = &estate->office[holding->office];
 	snprintf(holding->name, sizeof(holding->name), "h%zu", holding->index);
-	life_s = estate->office[holding->office].life_s;
-	if (estate->office_count > 1 && plot->hourly == 0 && sim_below(sim, 4) == 0) {
+	life_s = office->life_s;
+	if (estate->office_count > 1 && plot->hourly == 0 && sim_below(sim, 2)) {
 		holding->fallback = (holding->office + 1) % estate->office_count;
+	} else if (office->profiles) {
+		holding->strict = sim_below(sim, 4) == 0;
 	}
-	if (sim_below(sim, 5) == 0) {
+	if (holding->fallback == OFFICES_MAX && sim_below(sim, 4) == 0) {
+		life_s = office->profiles ? life_s * 2 / 3 : life_s;
 		holding->renew_before_s =
 			life_s / 3 + (int64_t)sim_below(sim, (uint64_t)life_s / 6);
 	}
 	holding->chores = sim_below(sim, COMMANDS_MAX + 1);
 	holding->exports = sim_below(sim, 4) == 0;
-	draw_names(holding);
+	draw_names(holding, sharer);
 	return holding;
+}
+
+static void bind_office(struct office *office)
+{
+	char text[BASE64URL_LEN(sizeof(office->binding))];
+	char *path = xasprintf("%s/%s.eab", office->estate->state, office->account);
+	struct err err;
+
+	sim_random(office->estate->sim, office->binding, sizeof(office->binding));
+	base64url_encode(text, sizeof(text), office->binding, sizeof(office->binding));
+	must(file_write_durable(path, text, strlen(text), 0600, &err), &err);
+	free(path);
 }
 
 static void add_office(struct estate *estate, const struct plot *plot, int64_t life_s)
@@ -243,6 +338,11 @@ static void add_office(struct estate *estate, const struct plot *plot, int64_t l
 	office->ask_again_s = asks_s[sim_below(sim, ARRAY_LEN(asks_s))];
 	office->ca = ca_new(office->url, office->has_ari ? &estate_rules : &estate_plain_rules);
 	office->ca->house = office;
+	office->profiles = life_s > 2 * 86400 && sim_below(sim, 2);
+	office->binds = sim_below(sim, 3) == 0;
+	if (office->binds) {
+		bind_office(office);
+	}
 	while (*last) {
 		last = &(*last)->next;
 	}
@@ -267,14 +367,16 @@ static void add_zone(struct estate *estate, size_t i)
 }
 
 /* All of a CA's certificates may be late at once, and two thirds of its limit are for those that
- * are not urgent. */
+ * are not urgent. An hourly run that comes a little sooner than three hours after another finds the
+ * limit used up, so that they may have it every four hours. */
 static void count_enough(struct estate *estate)
 {
 	for (size_t i = 0; i < estate->office_count; i++) {
 		struct office *office = &estate->office[i];
+		size_t most = office->limit - office->limit / 3;
 
-		office->enough = GOOD_ENOUGH +
-				 3 * (unsigned)(estate->holding_count / (office->limit * 2 / 3));
+		office->enough = GOOD_ENOUGH + 4 * (unsigned)(estate->holding_count / most);
+		office->hurry = GOOD_ENOUGH + 4 * (unsigned)(estate->holding_count / office->limit);
 		if (office->enough > GOOD_KEPT) {
 			office->enough = GOOD_KEPT;
 		}
@@ -310,14 +412,33 @@ static void change_names(struct holding *holding)
 			holding->names.item[holding->names.count];
 		holding->names.item[holding->names.count] = NULL;
 	}
-	memset(holding->issued_us, 0, sizeof(holding->issued_us));
-	memset(holding->failed_us, 0, sizeof(holding->failed_us));
 }
 
 static void forget_good(struct holding *holding)
 {
 	memset(holding->good_us, 0, sizeof(holding->good_us));
-	holding->good = 0;
+	holding->good = holding->passed = 0;
+	holding->since_us = holding->spoiled_us = holding->estate->sim->now_us;
+}
+
+/* Those whose time it is come into the configuration. */
+static bool arrive(struct estate *estate)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < estate->holding_count; i++) {
+		struct holding *holding = &estate->holding[i];
+
+		if (holding->arrives_us > 0 && holding->arrives_us <= estate->sim->now_us) {
+			holding->arrives_us = 0;
+			holding->configured = any = true;
+			forget_good(holding);
+		}
+	}
+	if (any) {
+		configure(estate);
+	}
+	return any;
 }
 
 bool estate_amend(struct estate *estate)
@@ -326,7 +447,7 @@ bool estate_amend(struct estate *estate)
 	struct holding *holding;
 
 	if (estate->amend_each == 0 || sim->calm || sim_below(sim, estate->amend_each) > 0) {
-		return false;
+		return arrive(estate);
 	}
 	holding = &estate->holding[sim_below(sim, estate->holding_count)];
 	if (!holding->configured || sim_below(sim, 3) == 0) { /* it goes, or comes back */
@@ -349,17 +470,46 @@ bool estate_amend(struct estate *estate)
 
 struct doom {
 	struct estate *estate;
+	bool all;
 };
+
+/* A CA gives a day or five, but as long as it takes at its limit when all are in a hurry. Now and
+ * then it finds no records for most of that time. */
+static void doom(struct office *office, unsigned percent)
+{
+	struct sim *sim = office->estate->sim;
+	int64_t lead_us = sim_below(sim, 2) ? DAY_US : 5 * DAY_US;
+	int64_t need_us = office->hurry * HOUR_US + 3 * HOUR_US;
+	int64_t least_us = need_us + office->ask_again_s * SECOND_US;
+
+	lead_us = lead_us < least_us ? least_us : lead_us;
+	office_doom(office, percent, lead_us);
+	if (sim_below(sim, 2)) {
+		trouble_add(office->estate, &(struct trouble){
+						    .kind = TROUBLE_BLIND,
+						    .which = office->index,
+						    .from_us = sim->now_us,
+						    .until_us = sim->now_us + lead_us - need_us,
+					    });
+	}
+}
 
 static void on_doom(struct sim *sim, void *arg)
 {
 	struct estate *estate = ((struct doom *)arg)->estate;
 	struct office *office = &estate->office[sim_below(sim, estate->office_count)];
-	int64_t lead_us = sim_below(sim, 2) ? DAY_US : 5 * DAY_US;
 
 	if (office->has_ari) {
-		office_doom(office, 20 + (unsigned)sim_below(sim, 81), lead_us);
+		doom(office, ((struct doom *)arg)->all ? 100 : 20 + (unsigned)sim_below(sim, 81));
 	}
+}
+
+static void doom_at(struct estate *estate, int64_t at_us, bool all)
+{
+	struct doom *doom = xcalloc(1, sizeof(*doom));
+
+	*doom = (struct doom){ estate, all };
+	sim_at(estate->sim, NULL, at_us - estate->sim->now_us, on_doom, doom);
 }
 
 /* ---- the whole ---- */
@@ -393,11 +543,75 @@ static struct estate *estate_new(struct sim *sim, const char *state, const struc
 	}
 	count = plot->least + sim_below(sim, plot->most - plot->least + 1);
 	while (estate->holding_count < count) {
-		add_holding(estate, plot);
+		struct holding *holding = add_holding(estate, plot);
+
+		if (plot->spread && estate->holding_count > 1) {
+			holding->configured = false;
+			holding->arrives_us = 1 + (int64_t)sim_below(sim, (uint64_t)SPREAD_US);
+		}
 	}
 	count_enough(estate);
 	configure(estate);
 	return estate;
+}
+
+/* A week, or more. */
+static void draw_outage(struct estate *estate)
+{
+	struct sim *sim = estate->sim;
+	int64_t from_us = (int64_t)sim_below(sim, (uint64_t)estate->end_us);
+
+	trouble_add(estate, &(struct trouble){
+				    .kind = TROUBLE_DOWN,
+				    .which = sim_below(sim, estate->office_count),
+				    .from_us = from_us,
+				    .until_us = from_us + (7 + (int64_t)sim_below(sim, 4)) * DAY_US,
+				    .value = 1 + (int64_t)sim_below(sim, DOWN_SILENT),
+			    });
+}
+
+/* All are revoked, and commands fail for the new ones until the clock was wrong for a while; when
+ * it is right again, more are revoked. */
+static void draw_clock(struct estate *estate)
+{
+	static const int64_t ahead_us[] = { 26 * HOUR_US, 8 * DAY_US, 40 * DAY_US };
+	struct sim *sim = estate->sim;
+
+	for (int64_t at_us = 5 * DAY_US; at_us < estate->end_us; at_us += 14 * DAY_US) {
+		int64_t wrong_us = at_us + DAY_US + (int64_t)sim_below(sim, DAY_US);
+		int64_t right_us = wrong_us + (2 + (int64_t)sim_below(sim, 10)) * HOUR_US;
+
+		doom_at(estate, at_us, true);
+		trouble_add(estate, &(struct trouble){
+					    .kind = TROUBLE_COMMANDS,
+					    .from_us = at_us,
+					    .until_us = right_us,
+				    });
+		trouble_add(estate, &(struct trouble){
+					    .kind = TROUBLE_CLOCK,
+					    .from_us = wrong_us,
+					    .until_us = right_us,
+					    .value = ahead_us[sim_below(sim, ARRAY_LEN(ahead_us))],
+				    });
+		doom_at(estate, right_us + (int64_t)sim_below(sim, 5 * DAY_US), true);
+	}
+}
+
+/* For as long as certificates of 45 days wait for their renewal, and a little less. */
+static void draw_absences(struct estate *estate)
+{
+	struct sim *sim = estate->sim;
+
+	for (int64_t at_us = 40 * DAY_US; at_us < estate->end_us; at_us += 30 * DAY_US) {
+		int64_t from_us = at_us + (int64_t)sim_below(sim, 5 * DAY_US);
+
+		trouble_add(estate, &(struct trouble){
+					    .kind = TROUBLE_OFF,
+					    .from_us = from_us,
+					    .until_us = from_us + 12 * DAY_US +
+							(int64_t)sim_below(sim, 3 * DAY_US),
+				    });
+	}
 }
 
 static void draw_trouble(struct estate *estate, const struct plot *plot)
@@ -416,12 +630,18 @@ static void draw_trouble(struct estate *estate, const struct plot *plot)
 	if (!plot->calm && plot->hourly == 0) {
 		trouble_draw(estate);
 	}
+	for (unsigned i = 0; i < plot->outages; i++) {
+		draw_outage(estate);
+	}
+	if (plot->clock) {
+		draw_clock(estate);
+	}
+	if (plot->spread) {
+		draw_absences(estate);
+	}
 	for (unsigned i = 0; i < plot->revocations; i++) {
-		struct doom *doom = xcalloc(1, sizeof(*doom));
-
-		doom->estate = estate;
-		sim_at(sim, NULL, (int64_t)sim_below(sim, (uint64_t)plot->days * DAY_US), on_doom,
-		       doom);
+		doom_at(estate, (int64_t)sim_below(sim, (uint64_t)plot->days * DAY_US),
+			plot->spread);
 	}
 }
 
@@ -479,10 +699,13 @@ void scenario_fleet_run(uint64_t seed, const char *state, bool verbose,
 	while (estate->host.renewer && !sim->violation[0] && sim_step(sim)) {
 		host_look(estate); /* the last run ends */
 	}
+	host_sweep(estate);
 	estate_settled(estate);
-	sim_say(sim, "%s: %zu certificates, %u issued, %u revoked, %u runs, %u killed, %u commands",
+	sim_say(sim,
+		"%s: %zu certificates, %u issued, %u revoked, %u runs, %u killed, %u stopped, %u "
+		"commands",
 		plot.what, estate->holding_count, estate->issued, estate->revoked,
-		estate->host.runs, estate->host.kills, estate->host.commands);
+		estate->host.runs, estate->host.kills, estate->host.stops, estate->host.commands);
 	*result = (struct scenario_result){ .issued = estate->host.runs,
 					    .killed = estate->host.kills,
 					    .virtual_us = sim->now_us };
