@@ -137,26 +137,50 @@ static char *grant_json(const struct store_run *run, const char *name, struct er
 
 /* ---- client --------------------------------------------------------------------- */
 
+/* One of the configuration has a row, too, once it has a token; its grant is not there. */
 static void show_client(void *arg, const struct client_row *row)
 {
 	struct store_run *run = arg;
 	struct json *object, *grant = NULL;
+	bool configured = conf_find_client(run->conf, row->name) != NULL;
 	struct err err;
 
 	run->shown++;
 	if (!run->options.json) {
 		printf("%-24s %-8s %zu token%s  %s\n", row->name, row->disabled ? "disabled" : "",
-		       row->tokens, row->tokens == 1 ? "" : "s", row->grant);
+		       row->tokens, row->tokens == 1 ? "" : "s",
+		       configured ? "of the configuration" : row->grant);
 		return;
 	}
 	object = json_object();
 	json_set_str(object, "name", row->name);
 	json_set_bool(object, "disabled", row->disabled);
 	json_set_int(object, "tokens", (int64_t)row->tokens);
-	if (json_parse(row->grant, strlen(row->grant), &grant, &err) == ERR_NONE) {
+	json_set_bool(object, "configured", configured);
+	if (!configured && json_parse(row->grant, strlen(row->grant), &grant, &err) == ERR_NONE) {
 		json_set(object, "grant", grant);
 	}
 	json_add(run->list, object);
+}
+
+/* Those of the configuration that have no token in the store. */
+static enum err_code show_configured(struct store_run *run, struct err *err)
+{
+	enum err_code code = ERR_NONE;
+	char none[] = "{}";
+
+	for (size_t i = 0; i < run->conf->client_count && code == ERR_NONE; i++) {
+		struct client_row row = { .name = run->conf->client[i].name, .grant = none };
+		struct client_row *stored = NULL;
+
+		code = clients_find(run->clients, row.name, &stored, err);
+		if (code == ERR_NOT_FOUND) {
+			show_client(run, &row);
+			code = ERR_NONE;
+		}
+		client_row_free(stored);
+	}
+	return code;
 }
 
 static void print_list(struct store_run *run, const char *key)
@@ -204,6 +228,9 @@ static enum err_code client_run(struct store_run *run, struct err *err)
 	if (strcmp(what, "list") == 0 && !name) {
 		run->list = json_array();
 		code = clients_list(run->clients, now_s(), show_client, run, err);
+		if (code == ERR_NONE) {
+			code = show_configured(run, err);
+		}
 		if (code == ERR_NONE && run->options.json) {
 			print_list(run, "clients");
 		}

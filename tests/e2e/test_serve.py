@@ -727,6 +727,24 @@ def test_forty_thousand_clients(bed):
     broker.stop().assert_ok()
 
 
+def test_the_list_of_clients_has_those_of_the_configuration(bed):
+    site = bed.site(secondaries=())
+    broker = Broker(bed, site, [{"name": "web", "names": ["example.com"]},
+                                {"name": "mail", "names": ["example.com"]}])
+    broker.dns01("client", "add", "stored", "--set",
+                 "names=www.example.com").assert_ok()
+    broker.token("web")
+    told = broker.dns01("client", "list").assert_ok().out.splitlines()
+    assert [" ".join(line.split()) for line in told] == [
+        'stored 0 tokens {"names":["www.example.com"]}',
+        "web 1 token of the configuration",
+        "mail 0 tokens of the configuration"], told
+    listed = broker.dns01("client", "list", "--json").json_lines()[0]
+    assert [(c["name"], c["configured"], "grant" in c)
+            for c in listed["clients"]] == [
+        ("stored", False, True), ("web", True, False), ("mail", True, False)]
+
+
 def test_what_is_configured_is_not_disabled_in_the_store(bed):
     site = bed.site(secondaries=())
     broker = Broker(bed, site, [WEB])

@@ -20,9 +20,9 @@ class Host:
     """A host without a DNS credential, and without a configuration."""
 
     def __init__(self, bed, *, secondaries=("bind",), listeners=None,
-                 **client):
+                 records=(), **client):
         self.bed = bed
-        self.site = bed.site(secondaries=secondaries)
+        self.site = bed.site(secondaries=secondaries, records=records)
         self.broker = Broker(bed, self.site, [dict(WEB, **client)],
                              listeners=listeners).start()
         os.makedirs(f"{bed.dir}/bin", exist_ok=True)
@@ -165,6 +165,33 @@ def test_an_old_certbot_that_counts_nothing(bed):
     host.hook("certbot", "auth", **env).assert_ok()
     assert host.shown() == [value]
     host.hook("certbot", "cleanup", **env).assert_ok()
+    host.end()
+
+
+def test_what_certbot_deferred_outlives_a_restart_behind_an_alias(bed):
+    port = bed.port()
+    host = Host(bed, secondaries=(), listeners=[
+        {"http": f"127.0.0.1:{port}", "doors": ["api"]}],
+        records=["_acme-challenge.www CNAME _acme-challenge.mail"])
+    target = "_acme-challenge.mail.example.com"
+    values = {"www.example.com": digest(), "example.com": digest()}
+
+    def certbot(verb, name, left):
+        return host.hook("certbot", verb, CERTBOT_DOMAIN=name,
+                         CERTBOT_VALIDATION=values[name],
+                         CERTBOT_ALL_DOMAINS=",".join(values),
+                         CERTBOT_REMAINING_CHALLENGES=left).assert_ok()
+
+    certbot("auth", "www.example.com", "1")
+    assert host.shown(target) == []
+    host.broker.command.kill()
+    host.broker.start()
+    certbot("auth", "example.com", "0")
+    assert host.shown(target) == [values["www.example.com"]]
+    assert host.shown() == [values["example.com"]]
+    for name in values:
+        certbot("cleanup", name, "0")
+    wait_until(lambda: not host.shown(target), "the values leave")
     host.end()
 
 
