@@ -16,6 +16,7 @@
 #define EXIT_MAX_US ((int64_t)10 * 1000000)
 #define AGAIN_MAX_S 10 /* that a broker may ask to come back in */
 #define AGAIN_TRIES 4
+#define AT_ONCE 150 /* values in one request: a broker takes 200, and 8 KB in a URL */
 
 struct remote_hook {
 	const struct hook_request *request;
@@ -27,6 +28,7 @@ struct remote_hook {
 	struct strlist ids;           /* what is still to be seen */
 	size_t own;                   /* names that are of this call */
 	size_t next;
+	size_t gone, leaving; /* of values: let go of, and by the request under way */
 	struct world_timer *exit_timer;
 	struct world_timer *again; /* the values are posted once more */
 	unsigned tries;
@@ -44,7 +46,7 @@ static void call_broker(struct remote_hook *hook, const char *method, const char
 					  .path = path,
 					  .body = body,
 					  .timeout_ms = WAIT_TIMEOUT_MS,
-					  .expect = hook->values.count > 0 ? hook->values.count : 1,
+					  .expect = hook->leaving,
 				  },
 				  done, hook);
 }
@@ -58,6 +60,8 @@ static void fail(struct remote_hook *hook, const struct err *err)
 
 /* ---- letting go ------------------------------------------------------------------------ */
 
+static void let_go(struct remote_hook *hook);
+
 static void on_gone(void *arg, const struct err *err, const struct json *answer)
 {
 	struct remote_hook *hook = arg;
@@ -68,24 +72,43 @@ static void on_gone(void *arg, const struct err *err, const struct json *answer)
 	if (err && strcmp(err->text, hook->said.text) != 0) {
 		fail(hook, err);
 	}
-	world_real_stop(hook->world);
+	let_go(hook);
 }
 
-static void let_go(struct remote_hook *hook, const struct strlist *values, const char *name)
+static void let_go_name(struct remote_hook *hook, const char *name)
 {
-	char *joined = strlist_join(values, ",");
-	char *path = name ? xasprintf("/v1/challenges?name=%s", name)
-			  : xasprintf("/v1/challenges?value=%s", joined);
+	char *path = xasprintf("/v1/challenges?name=%s", name);
 
+	hook->leaving = 1;
 	call_broker(hook, "DELETE", path, NULL, on_gone);
 	free(path);
-	free(joined);
+}
+
+/* All values that are not gone yet. */
+static void let_go(struct remote_hook *hook)
+{
+	struct buf path = BUF_INIT(1024 * 1024);
+	const struct strlist *values = &hook->values;
+
+	hook->leaving = values->count - hook->gone;
+	if (hook->leaving == 0) {
+		world_real_stop(hook->world);
+		return;
+	}
+	hook->leaving = hook->leaving < AT_ONCE ? hook->leaving : AT_ONCE;
+	for (size_t i = 0; i < hook->leaving; i++) {
+		buf_addf(&path, "%s%s",
+			 i > 0 ? "," : "/v1/challenges?value=", values->item[hook->gone++]);
+	}
+	call_broker(hook, "DELETE", buf_str(&path), NULL, on_gone);
+	buf_clear(&path);
 }
 
 static void give_up(struct remote_hook *hook, const struct err *err)
 {
 	fail(hook, err);
-	let_go(hook, &hook->values, NULL);
+	hook->gone = 0; /* by a signal: what was under way may not have come */
+	let_go(hook);
 }
 
 /* ---- holding -------------------------------------------------------------------- */
@@ -173,6 +196,7 @@ static void on_posted(void *arg, const struct err *err, const struct json *answe
 {
 	struct remote_hook *hook = arg;
 	const struct json *list = json_get(answer, "challenges");
+	size_t before = hook->ids.count, left = hook->names.count - before;
 	struct err refusal;
 
 	hook->call = NULL;
@@ -181,7 +205,7 @@ static void on_posted(void *arg, const struct err *err, const struct json *answe
 		refused(hook, &refusal);
 		return;
 	}
-	for (size_t i = 0; i < hook->names.count; i++) {
+	for (size_t i = 0; i < left && i < AT_ONCE; i++) {
 		const struct json *item = json_at(list, i);
 		const char *id = json_str(item, "id");
 
@@ -190,21 +214,26 @@ static void on_posted(void *arg, const struct err *err, const struct json *answe
 				"the broker did not say what became of it");
 		}
 		if (refusal.code != ERR_NONE) {
-			err_subject(&refusal, "%s", hook->names.item[i]);
+			err_subject(&refusal, "%s", hook->names.item[before + i]);
 			refused(hook, &refusal);
 			return;
 		}
 		strlist_add(&hook->ids, id);
 	}
-	await_next(hook);
+	if (hook->ids.count < hook->names.count) {
+		post(hook);
+	} else {
+		await_next(hook);
+	}
 }
 
+/* Those that have no id yet. */
 static void post(struct remote_hook *hook)
 {
 	struct json *body = json_object();
 	struct json *list = json_array();
 
-	for (size_t i = 0; i < hook->names.count; i++) {
+	for (size_t i = hook->ids.count; i < hook->names.count && json_len(list) < AT_ONCE; i++) {
 		struct json *item = json_object();
 		bool is_owner = hook->request->final && i < hook->own;
 
@@ -297,6 +326,9 @@ bool hook_broker_of_environment(struct conf *conf)
 		conf->broker[conf->broker_count - 1].ca_file = ca && ca[0] ? xstrdup(ca) : NULL;
 		free(url);
 	}
+	if (urls && urls[0] && conf->broker_count == 0) {
+		conf_add_broker(conf, urls); /* which says that it is none */
+	}
 	return conf->broker_count > 0;
 }
 
@@ -307,8 +339,11 @@ static void begin(struct remote_hook *hook)
 	world_real_on_signal(hook->world, on_signal, hook);
 	strlist_copy(&hook->values, &request->values);
 	if (request->action == HOOK_LET_GO) {
-		let_go(hook, &request->values,
-		       request->values.count == 0 ? request->names.item[0] : NULL);
+		if (request->values.count == 0) {
+			let_go_name(hook, request->names.item[0]);
+		} else {
+			let_go(hook);
+		}
 		return;
 	}
 	strlist_copy(&hook->names, &request->names);

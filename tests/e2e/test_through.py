@@ -157,6 +157,20 @@ def test_a_batch_through_the_broker_that_fails_is_undone(bed):
     host.end()
 
 
+def test_a_batch_larger_than_a_request_comes_and_goes(bed):
+    host = Host(bed, secondaries=(), values=400, publishes_per_hour=1000)
+    batch = [word for i in range(210)
+             for word in (f"h{i}.example.com", "f", digest())]
+    host.hook("dehydrated", "deploy_challenge", *batch).assert_ok()
+    assert len(host.site.txt()) == 210
+    host.hook("dehydrated", "clean_challenge", *batch).assert_ok()
+    wait_until(lambda: not host.site.txt(), "all leave")
+    host.hook("dehydrated", "deploy_challenge", *batch, "example.org", "f",
+              digest()).assert_failed("example.org", "may not publish")
+    wait_until(lambda: not host.site.txt(), "what came before it leaves")
+    host.end()
+
+
 def test_an_old_certbot_that_counts_nothing(bed):
     """Without CERTBOT_REMAINING_CHALLENGES each value goes out at once."""
     host = Host(bed, secondaries=())
@@ -255,6 +269,8 @@ def test_a_broker_out_of_reach_is_an_error_never_a_way_around(bed):
                        DNS01_BROKER=nowhere, DNS01_CONFIG=conf)
     result.assert_failed("broker", nowhere)
     assert result.err.count("cannot connect") == 1, result.err
+    host.hook("getssl", "add", "example.com", digest(), DNS01_BROKER=" , ",
+              DNS01_CONFIG=conf).assert_failed("is not a broker's URL")
     assert host.shown() == []
     # the next one in the list is tried
     value = digest()
