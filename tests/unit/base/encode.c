@@ -1,6 +1,8 @@
 #include "cmocka_all.h"
 #include "dns01/base.h"
 
+#include <ctype.h>
+
 struct vector {
 	const char *plain;
 	const char *base64;
@@ -118,6 +120,34 @@ static void test_pasted_base64(void **state)
 	assert_true(base64_decode_any("Zg", 2, data, 1, &len));
 }
 
+/* Digits are taken four at a time, wherever blanks and strangers stand. */
+static void test_every_place_of_a_digit_counts(void **state)
+{
+	static const char digits[] = "AAECAwQFBgcICQoL";
+	static const uint8_t expected[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+	uint8_t data[12];
+	size_t len;
+
+	(void)state;
+	for (int c = 1; c < 256; c++) {
+		bool is_blank = strchr(" \t\r\n", c) != NULL;
+		bool is_digit = strchr("+/-_", c) || isalnum(c);
+
+		for (size_t i = 0; i < 16; i++) {
+			char *more = xasprintf("%.*s%c%s", (int)i, digits, c, digits + i);
+			char *other = xasprintf("%.*s%c%s", (int)i, digits, c, digits + i + 1);
+
+			assert_true(base64_decode_any(more, 17, data, 12, &len) == is_blank);
+			assert_true(!is_blank || memcmp(data, expected, 12) == 0);
+			/* 15 digits and a blank, or padding, are something else */
+			assert_true(base64_decode_any(other, 16, data, 12, &len) == is_digit ||
+				    is_blank || c == '=');
+			free(more);
+			free(other);
+		}
+	}
+}
+
 static void test_alphabet(void **state)
 {
 	(void)state;
@@ -151,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_every_octet_survives),
 		cmocka_unit_test(test_what_is_no_base64url),
 		cmocka_unit_test(test_pasted_base64),
+		cmocka_unit_test(test_every_place_of_a_digit_counts),
 		cmocka_unit_test(test_alphabet),
 		cmocka_unit_test(test_hex),
 	};
