@@ -9,6 +9,11 @@
 
 /* ---- reading ---- */
 
+static enum err_code refuse_empty(struct err *err)
+{
+	return err_set(err, ERR_PROTOCOL, NULL, "the chain holds no certificate");
+}
+
 /* Appends one certificate; it must fill its block. */
 static enum err_code chain_add(struct chain *chain, const struct buf *der, struct err *err)
 {
@@ -34,7 +39,7 @@ static enum err_code chain_add(struct chain *chain, const struct buf *der, struc
 			       openssl_why());
 	}
 	chain->cert[chain->count++] = cert;
-	return ERR_NONE;
+	return chain->count == 1 ? chain_facts_read(der, &chain->facts, err) : ERR_NONE;
 }
 
 static enum err_code read_certs(struct chain *chain, struct pem_reader *reader, struct err *err)
@@ -49,33 +54,63 @@ static enum err_code read_certs(struct chain *chain, struct pem_reader *reader, 
 			code = pem_next(reader, &der, &more, err);
 		}
 	}
+	if (!code && chain->count == 0) {
+		code = refuse_empty(err);
+	}
 	buf_clear(&der);
 	return code;
+}
+
+static enum err_code check_size(size_t len, struct err *err)
+{
+	return len <= CHAIN_PEM_MAX ? ERR_NONE
+				    : err_set(err, ERR_LIMIT, NULL,
+					      "the chain is larger than %d octets", CHAIN_PEM_MAX);
 }
 
 enum err_code chain_parse(const char *pem, size_t len, struct chain **out, struct err *err)
 {
 	struct pem_reader reader = { .at = pem, .end = pem + len };
 	struct chain *chain;
-	enum err_code code;
+	enum err_code code = check_size(len, err);
 
-	if (len > CHAIN_PEM_MAX) {
-		return err_set(err, ERR_LIMIT, NULL, "the chain is larger than %d octets",
-			       CHAIN_PEM_MAX);
+	if (code) {
+		return code;
 	}
 	chain = xcalloc(1, sizeof(*chain));
 	code = read_certs(chain, &reader, err);
-	if (!code && chain->count == 0) {
-		code = err_set(err, ERR_PROTOCOL, NULL, "the chain holds no certificate");
-	}
-	if (!code) {
-		code = chain_facts_read(chain, err);
-	}
 	if (code) {
 		chain_free(chain);
 		return code;
 	}
+	chain->facts.count = chain->count;
+	chain->facts.top_issuer =
+		x509_name_text(X509_get_issuer_name(chain->cert[chain->count - 1]));
 	*out = chain;
+	return ERR_NONE;
+}
+
+enum err_code chain_facts_parse(const char *pem, size_t len, struct chain_facts *out,
+				struct err *err)
+{
+	struct pem_reader reader = { .at = pem, .end = pem + len };
+	struct buf der = BUF_INIT(CHAIN_PEM_MAX);
+	struct chain_facts facts = { .count = 1 };
+	bool more = false;
+	enum err_code code = check_size(len, err);
+
+	if (!code) {
+		code = pem_next(&reader, &der, &more, err);
+	}
+	if (!code) {
+		code = more ? chain_facts_read(&der, &facts, err) : refuse_empty(err);
+	}
+	buf_clear(&der);
+	if (code) {
+		chain_facts_clear(&facts);
+		return code;
+	}
+	*out = facts;
 	return ERR_NONE;
 }
 

@@ -27,10 +27,16 @@ static bool is_blank(char c)
 	return is_line_end(c) || c == ' ' || c == '\t';
 }
 
-static bool is_base64(char c)
+/* base64_decode_any() knows these too, which stand in no PEM. */
+static bool has_foreign(const char *text, size_t len)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '+' || c == '/' || c == '=';
+	static const char foreign[] = { ' ', '\t', '-', '_' };
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(foreign) && !found; i++) {
+		found = memchr(text, foreign[i], len) != NULL;
+	}
+	return found;
 }
 
 /* The beginning of the line at from, for people. */
@@ -66,12 +72,9 @@ static enum err_code decode(const char *text, size_t len, struct pem_reader *rea
 {
 	uint8_t *octets = xmalloc(len);
 	size_t octets_len = 0;
-	bool good = true;
+	bool good = !has_foreign(text, len) &&
+		    base64_decode_any(text, len, octets, len, &octets_len) && octets_len > 0;
 
-	for (size_t i = 0; i < len && good; i++) {
-		good = is_base64(text[i]) || is_line_end(text[i]);
-	}
-	good = good && base64_decode_any(text, len, octets, len, &octets_len) && octets_len > 0;
 	if (good) {
 		buf_add(der, octets, octets_len);
 		reader->count++;

@@ -62,9 +62,36 @@ struct pem_reader {
 enum err_code pem_next(struct pem_reader *reader, struct buf *der, bool *more,
 		       struct err *err) MUST_CHECK;
 
-/* Fills chain->facts from its certificates; chain_facts_clear() in any case. */
-enum err_code chain_facts_read(struct chain *chain, struct err *err) MUST_CHECK;
-void chain_facts_clear(struct chain_facts *facts);
+/* A part of a certificate's DER, borrowed from it. */
+struct octets {
+	const unsigned char *data; /* NULL: it is not there */
+	size_t len;
+};
+
+/* A certificate for those who only tell of it. */
+struct leaf {
+	struct octets serial;          /* of the INTEGER */
+	struct octets issuer, subject; /* SEQUENCEs with their headers */
+	struct leaf_time {
+		int type; /* V_ASN1_UTCTIME or V_ASN1_GENERALIZEDTIME */
+		struct octets text;
+	} not_before, not_after;
+	struct octets alt_names, authority; /* values of these extensions */
+	const char *key_type;               /* NULL: none that we make */
+};
+/* False: der is not one certificate, or not DER, which RFC 5280 s.4.1 asks for. */
+bool leaf_parse(const struct buf *der, struct leaf *out) MUST_CHECK;
+/* Of leaf->alt_names, which is there. */
+bool leaf_alt_names(const struct leaf *leaf, struct octets *names) MUST_CHECK;
+/* The first of names, which are not empty; dns->data is NULL where it is of another kind. */
+bool alt_name_take(struct octets *names, struct octets *dns) MUST_CHECK;
+/* False: its authority has no identifier of a key. */
+bool leaf_key_id(const struct leaf *leaf, struct octets *id);
+
+/* What is told of a chain's first certificate; facts are empty before. chain_facts_clear() in any
+ * case. */
+enum err_code chain_facts_read(const struct buf *der, struct chain_facts *facts,
+			       struct err *err) MUST_CHECK;
 /* A name of a certificate for people; gives. */
 char *x509_name_text(const X509_NAME *name);
 

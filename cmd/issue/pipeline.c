@@ -63,6 +63,7 @@ void facts_copy(struct chain_facts *to, const struct chain_facts *from)
 		.not_after = from->not_after,
 		.count = from->count,
 		.cert_id = xstrdup(from->cert_id),
+		.key_type = from->key_type,
 	};
 	strlist_copy(&to->names, &from->names);
 }
@@ -70,12 +71,7 @@ void facts_copy(struct chain_facts *to, const struct chain_facts *from)
 void issue_result_clear(struct issue_result *result)
 {
 	free(result->folder);
-	free(result->facts.subject);
-	free(result->facts.issuer);
-	free(result->facts.top_issuer);
-	free(result->facts.serial);
-	free(result->facts.cert_id);
-	strlist_clear(&result->facts.names);
+	chain_facts_clear(&result->facts);
 	strlist_clear(&result->silent);
 	for (size_t i = 0; i < result->timeline_count; i++) {
 		free_const(result->timeline[i].zone);

@@ -102,8 +102,9 @@ struct chain_facts {
 	struct strlist names; /* DNS names of the leaf's SAN, lower case */
 	int64_t not_before;   /* Unix time, s */
 	int64_t not_after;
-	size_t count;  /* certificates in the chain */
-	char *cert_id; /* RFC 9773 s.4.1, or NULL where the leaf has no AKI */
+	size_t count;         /* certificates in the chain */
+	char *cert_id;        /* RFC 9773 s.4.1, or NULL where the leaf has no AKI */
+	const char *key_type; /* of the leaf, as key_type_name(); NULL: none that we make */
 };
 
 /* RFC 8555 s.11.4 and 9.1: any BEGIN but CERTIFICATE is refused. */
@@ -111,6 +112,13 @@ enum err_code chain_parse(const char *pem, size_t len, struct chain **out,
 			  struct err *err) MUST_CHECK;
 void chain_free(struct chain *chain);
 const struct chain_facts *chain_facts(const struct chain *chain); /* borrowed */
+/*
+ * The same of the first certificate alone, for who looks at many thousands: what follows it is not
+ * looked at (count is 1, top_issuer NULL), and no key is decoded. Gives for chain_facts_clear.
+ */
+enum err_code chain_facts_parse(const char *pem, size_t len, struct chain_facts *out,
+				struct err *err) MUST_CHECK;
+void chain_facts_clear(struct chain_facts *facts);
 /* The leaf is for key, its SAN set is names, each certificate is signed by the
  * next one. The sentence says which of these is not so. */
 enum err_code chain_check(const struct chain *chain, const struct key *key,
