@@ -55,9 +55,11 @@ void ui_free(struct ui *ui)
 /* Of standard output, where it is a terminal. */
 static size_t width_of_output(void)
 {
+	static bool piped; /* then it stays so: nothing is asked for each of 40,000 lines */
 	struct winsize size;
 
-	if (!isatty(STDOUT_FILENO)) {
+	piped = piped || !isatty(STDOUT_FILENO);
+	if (piped) {
 		return SIZE_MAX;
 	}
 	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col
