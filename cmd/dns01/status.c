@@ -20,22 +20,17 @@ static void take_row(struct status_lineage *lineage, const struct renewal *row)
 /* Of one that the configuration does not name there is only what is on disk. */
 static void read_certificate(struct status *status, struct status_lineage *found)
 {
-	struct lineage *lineage = NULL;
-	struct chain *chain = NULL;
+	struct chain_facts facts;
 
-	if (lineage_open(status->cli.conf->state, found->name, &lineage, &found->trouble) ==
-		    ERR_NONE &&
-	    lineage_load(lineage, &chain, &found->trouble) == ERR_NONE) {
-		const struct chain_facts *facts = chain_facts(chain);
-
-		found->issuer = xstrdup(facts->issuer);
-		found->names = strlist_join(&facts->names, " ");
-		found->serial = xstrdup(facts->serial);
-		found->not_before = facts->not_before;
-		found->not_after = facts->not_after;
+	if (lineage_facts(status->cli.conf->state, found->name, &facts, &found->trouble) ==
+	    ERR_NONE) {
+		found->issuer = xstrdup(facts.issuer);
+		found->names = strlist_join(&facts.names, " ");
+		found->serial = xstrdup(facts.serial);
+		found->not_before = facts.not_before;
+		found->not_after = facts.not_after;
+		chain_facts_clear(&facts);
 	}
-	chain_free(chain);
-	lineage_free(lineage);
 }
 
 static void read_failure(struct status *status, struct status_lineage *found)

@@ -144,15 +144,20 @@ static uint64_t random_number(const struct roster *roster)
 	return number;
 }
 
-/* True: the row was made anew. */
-static bool read_from_disk(struct roster *roster, struct roster_item *item)
+/* A row that was made anew, and what is kept of its lineage so far; NULL: nothing. */
+struct reread {
+	const struct renewal *row; /* NULL: it is what is kept */
+	struct renewal *before;
+};
+
+static void read_from_disk(struct roster *roster, struct roster_item *item, struct reread *out)
 {
 	const char *state = roster->args.conf->state;
 	struct renewal *row = NULL;
 	struct err err;
 
 	if (item->row && row_is_true(state, item->row)) {
-		return false;
+		return;
 	}
 	if (row_from_disk(state, item->lineage, random_number(roster), &row, &err) != ERR_NONE) {
 		err_subject(&err, "%s", item->lineage);
@@ -162,31 +167,50 @@ static bool read_from_disk(struct roster *roster, struct roster_item *item)
 			item->row = xcalloc(1, sizeof(*row));
 			item->row->lineage = xstrdup(item->lineage);
 		}
-		return false;
+		return;
 	}
-	renewal_free(item->row);
+	out->before = item->row;
 	item->row = row;
-	return !item->trouble && row->serial;
+	out->row = !item->trouble && row->serial ? row : NULL;
 }
 
-static enum err_code write_rows(struct roster *roster, const bool *changed, struct err *err)
+static enum err_code write_rows(struct roster *roster, const struct reread *reread, struct err *err)
 {
-	enum err_code code = renewals_begin(roster->args.renewals, err);
+	struct renewals *renewals = roster->args.renewals;
+	enum err_code code = roster->args.repair ? renewals_begin(renewals, err)
+						 : renewals_try_begin(renewals, err);
 
 	if (code != ERR_NONE) {
 		return code;
 	}
 	for (size_t i = 0; i < roster->count && code == ERR_NONE; i++) {
-		if (changed[i]) {
-			code = renewals_put(roster->args.renewals, roster->items[i].row, err);
+		if (reread[i].row) {
+			code = renewals_replace(renewals, reread[i].before, reread[i].row, err);
 		}
 	}
-	return renewals_end(roster->args.renewals, code, err);
+	return renewals_end(renewals, code, err);
+}
+
+/* Who only looks has seen what there is, whether or not the next one sees it as quickly. */
+static enum err_code keep_rows(struct roster *roster, const struct reread *reread, struct err *err)
+{
+	struct err why;
+	enum err_code code = write_rows(roster, reread, &why);
+
+	if (code != ERR_NONE && roster->args.repair) {
+		*err = why;
+		return code;
+	}
+	if (code != ERR_NONE) {
+		log_debug("%s: %s; the certificates are read anew by the next run", why.subject,
+			  why.text);
+	}
+	return ERR_NONE;
 }
 
 static enum err_code read_rows(struct roster *roster, struct err *err)
 {
-	bool *changed = xcalloc(roster->count + 1, sizeof(*changed));
+	struct reread *reread = xcalloc(roster->count + 1, sizeof(*reread));
 	bool any = false;
 	enum err_code code = ERR_NONE;
 
@@ -194,13 +218,16 @@ static enum err_code read_rows(struct roster *roster, struct err *err)
 		code = renewals_list(roster->args.renewals, merge_row, roster, err);
 	}
 	for (size_t i = 0; i < roster->count && code == ERR_NONE; i++) {
-		changed[i] = read_from_disk(roster, &roster->items[i]);
-		any = any || changed[i];
+		read_from_disk(roster, &roster->items[i], &reread[i]);
+		any = any || reread[i].row;
 	}
-	if (code == ERR_NONE && any && roster->args.repair && roster->args.renewals) {
-		code = write_rows(roster, changed, err);
+	if (code == ERR_NONE && any && roster->args.renewals) {
+		code = keep_rows(roster, reread, err);
 	}
-	free(changed);
+	for (size_t i = 0; i < roster->count; i++) {
+		renewal_free(reread[i].before);
+	}
+	free(reread);
 	return code;
 }
 

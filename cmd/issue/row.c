@@ -19,21 +19,6 @@ static char *sorted_names(const struct strlist *names)
 	return joined;
 }
 
-/* NULL: the key cannot be read, or is of a type that we do not make; then it is not compared. */
-static char *key_type_there(const struct lineage *lineage)
-{
-	char *path = path_join(lineage_folder(lineage), "current/privkey.pem");
-	struct key *key = NULL;
-	char *type = NULL;
-
-	if (key_load(path, &key, NULL) == ERR_NONE) {
-		type = xstrdup(key_type_name(key_type_of(key)));
-	}
-	key_free(key);
-	free(path);
-	return type;
-}
-
 static void take_facts(struct renewal *row, const struct chain_facts *facts)
 {
 	row->serial = xstrdup(facts->serial);
@@ -42,6 +27,7 @@ static void take_facts(struct renewal *row, const struct chain_facts *facts)
 	row->issuer = xstrdup(facts->issuer);
 	row->names = sorted_names(&facts->names);
 	row->cert_id = xstrdup(facts->cert_id);
+	row->key_type = xstrdup(facts->key_type);
 	row->issued_at = facts->not_before;
 }
 
@@ -49,29 +35,23 @@ enum err_code row_from_disk(const char *state, const char *name, uint64_t jitter
 			    struct renewal **out, struct err *err)
 {
 	struct renewal *row = xcalloc(1, sizeof(*row));
-	struct lineage *lineage = NULL;
-	struct chain *chain = NULL;
+	struct chain_facts facts;
 	enum err_code code;
 
 	row->lineage = xstrdup(name);
 	/* first: what changes meanwhile shows later */
 	code = lineage_stamp(state, name, &row->stamp, err);
 	if (row->stamp) {
-		code = lineage_open(state, name, &lineage, err);
+		code = lineage_facts(state, name, &facts, err);
 	}
-	if (lineage && code == ERR_NONE) {
-		code = lineage_load(lineage, &chain, err);
-	}
-	if (code == ERR_NONE && chain) {
-		take_facts(row, chain_facts(chain));
-		row->key_type = key_type_there(lineage);
-		row->jitter_ppm = (int64_t)(jitter % JITTER_MAX_PPM);
-	}
-	chain_free(chain);
-	lineage_free(lineage);
 	if (code != ERR_NONE) {
 		renewal_free(row);
 		return code;
+	}
+	if (row->stamp) {
+		take_facts(row, &facts);
+		row->jitter_ppm = (int64_t)(jitter % JITTER_MAX_PPM);
+		chain_facts_clear(&facts);
 	}
 	*out = row;
 	return ERR_NONE;

@@ -110,6 +110,17 @@ enum err_code db_begin(struct db *db, struct err *err)
 	return run_text(db, "BEGIN IMMEDIATE", err);
 }
 
+enum err_code db_try_begin(struct db *db, struct err *err)
+{
+	enum err_code code;
+
+	(void)sqlite3_busy_timeout(db->handle, 0);
+	code = db_begin(db, err);
+	(void)sqlite3_busy_timeout(db->handle, BUSY_MS);
+	return code == ERR_BUSY ? err_set(err, code, db->path, "another process is writing to it")
+				: code;
+}
+
 enum err_code db_end(struct db *db, enum err_code code, struct err *err)
 {
 	if (code == ERR_NONE) {

@@ -34,6 +34,8 @@ enum err_code db_open(struct db *db, const char *state, const struct db_spec *sp
 		      struct err *err) MUST_CHECK;
 void db_close(struct db *db);
 enum err_code db_begin(struct db *db, struct err *err) MUST_CHECK;
+/* The same without waiting: ERR_BUSY while another process writes. */
+enum err_code db_try_begin(struct db *db, struct err *err) MUST_CHECK;
 /* Commits when code is ERR_NONE, else takes all back; gives the outcome. */
 enum err_code db_end(struct db *db, enum err_code code, struct err *err);
 

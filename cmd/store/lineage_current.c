@@ -68,6 +68,27 @@ enum err_code lineage_read(const char *state, const char *name, struct lineage_c
 	return ERR_NONE;
 }
 
+enum err_code lineage_facts(const char *state, const char *name, struct chain_facts *out,
+			    struct err *err)
+{
+	char *path = xasprintf("%s/" CERTS "/%s/current/" FULLCHAIN, state, name);
+	struct buf pem = BUF_INIT(CHAIN_PEM_MAX);
+	enum err_code code = store_name_check("certificate", name, err);
+
+	if (code == ERR_NONE) {
+		code = file_read(path, CHAIN_PEM_MAX, &pem, err);
+	}
+	if (code == ERR_NOT_FOUND) {
+		code = err_set(err, ERR_NOT_FOUND, name, "there is no certificate yet");
+	}
+	if (code == ERR_NONE && chain_facts_parse(buf_str(&pem), pem.len, out, NULL) != ERR_NONE) {
+		code = err_set(err, ERR_IO, path, "is not a chain of certificates any more");
+	}
+	buf_clear(&pem);
+	free(path);
+	return code;
+}
+
 void lineage_current_clear(struct lineage_current *current)
 {
 	key_free(current->key);

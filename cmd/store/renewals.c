@@ -100,6 +100,7 @@ static const char *const sql_texts[] = {
 	[RSQL_GET] = "SELECT " COLUMNS " FROM renewal WHERE lineage = ?",
 	[RSQL_PUT] = "INSERT OR REPLACE INTO renewal (" COLUMNS ") VALUES"
 		     " (?" FIELDS(FIELD_MARK) ")",
+	[RSQL_STAMP] = "SELECT stamp FROM renewal WHERE lineage = ?",
 	[RSQL_REMOVE] = "DELETE FROM renewal WHERE lineage = ?",
 	[RSQL_LIST] = "SELECT " COLUMNS " FROM renewal ORDER BY lineage",
 	[RSQL_ORDER_FORGET] = "DELETE FROM account_order WHERE account = ?1"
@@ -161,6 +162,11 @@ void renewals_close(struct renewals *renewals)
 enum err_code renewals_begin(struct renewals *renewals, struct err *err)
 {
 	return db_begin(&renewals->db, err);
+}
+
+enum err_code renewals_try_begin(struct renewals *renewals, struct err *err)
+{
+	return db_try_begin(&renewals->db, err);
 }
 
 enum err_code renewals_end(struct renewals *renewals, enum err_code code, struct err *err)
@@ -255,6 +261,37 @@ enum err_code renewals_put(struct renewals *renewals, const struct renewal *row,
 		}
 	}
 	return dbq_run(&query, NULL, err);
+}
+
+/* Whether before is still what is kept of lineage; NULL: nothing is. */
+static enum err_code is_kept(struct renewals *renewals, const char *lineage,
+			     const struct renewal *before, bool *kept, struct err *err)
+{
+	struct dbq query;
+	enum err_code code;
+
+	dbq_begin(&query, &renewals->db, RSQL_STAMP);
+	dbq_text(&query, lineage);
+	if (dbq_row(&query, &code, err)) {
+		char *stamp = dbq_str(&query, 0);
+
+		*kept = before && (stamp && before->stamp ? strcmp(stamp, before->stamp) == 0
+							  : stamp == before->stamp);
+		free(stamp);
+	} else {
+		*kept = !before;
+	}
+	dbq_end(&query);
+	return code;
+}
+
+enum err_code renewals_replace(struct renewals *renewals, const struct renewal *before,
+			       const struct renewal *row, struct err *err)
+{
+	bool kept = false;
+	enum err_code code = is_kept(renewals, row->lineage, before, &kept, err);
+
+	return code == ERR_NONE && kept ? renewals_put(renewals, row, err) : code;
 }
 
 enum err_code renewals_get(struct renewals *renewals, const char *lineage, struct renewal **out,

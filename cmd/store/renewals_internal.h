@@ -9,6 +9,7 @@
 enum renewals_sql {
 	RSQL_GET,
 	RSQL_PUT,
+	RSQL_STAMP,
 	RSQL_REMOVE,
 	RSQL_LIST,
 	RSQL_ORDER_FORGET,

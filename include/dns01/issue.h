@@ -215,7 +215,9 @@ struct roster_args {
 	const struct strlist *only;
 	bool force;     /* all of these are due */
 	int64_t wake_s; /* as struct plan_input */
-	bool repair;    /* rows that are not true any more are written */
+	/* Rows that are not true any more are written in any case where that can be done at once;
+	 * true: it is waited for, and is an error where it cannot. */
+	bool repair;
 };
 struct roster;
 /* Reads all rows, and from disk what changed there. ERR_USAGE: a name of `only` that there is

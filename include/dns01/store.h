@@ -387,6 +387,11 @@ struct lineage_current {
 enum err_code lineage_read(const char *state, const char *name, struct lineage_current *out,
 			   struct err *err) MUST_CHECK;
 void lineage_current_clear(struct lineage_current *current);
+/* What is told of its leaf alone, cheaply (chain_facts_parse): neither the rest of its chain nor
+ * its key is looked at, nothing is made or locked. ERR_NOT_FOUND: none yet. Gives for
+ * chain_facts_clear. */
+enum err_code lineage_facts(const char *state, const char *name, struct chain_facts *out,
+			    struct err *err) MUST_CHECK;
 /* Makes the links certs/NAME/{privkey,cert,chain,fullchain}.pem into current, for programs that
  * know certbot's folders. */
 enum err_code lineage_link(const char *state, const char *name, struct err *err) MUST_CHECK;
@@ -408,7 +413,7 @@ enum err_code lineage_names(const char *state, struct strlist *out, struct err *
 /*
  * state/renewals.db: plans for 40,000 lineages are made from it in one look. The certificates
  * on disk are what counts: a row that is missing, or of another stamp than `current`, is made
- * anew from them.
+ * anew from them, which takes half as long again for all of them.
  */
 struct renewals;
 
@@ -453,12 +458,18 @@ void renewals_close(struct renewals *renewals); /* NULL is fine */
 /* Everything between the two is written at once, or not at all: each write of its own waits for
  * the disk. renewals_end commits when code is ERR_NONE, and gives the outcome. */
 enum err_code renewals_begin(struct renewals *renewals, struct err *err) MUST_CHECK;
+/* As renewals_begin, but does not wait: ERR_BUSY while another process writes. */
+enum err_code renewals_try_begin(struct renewals *renewals, struct err *err) MUST_CHECK;
 enum err_code renewals_end(struct renewals *renewals, enum err_code code, struct err *err);
 /* Gives for renewal_free; ERR_NOT_FOUND. */
 enum err_code renewals_get(struct renewals *renewals, const char *lineage, struct renewal **out,
 			   struct err *err) MUST_CHECK;
 enum err_code renewals_put(struct renewals *renewals, const struct renewal *row,
 			   struct err *err) MUST_CHECK;
+/* For a row that was made from disk, after before was read (NULL: there was no row): what another
+ * process put or removed since stays as it is. By the stamp; between begin and end. */
+enum err_code renewals_replace(struct renewals *renewals, const struct renewal *before,
+			       const struct renewal *row, struct err *err) MUST_CHECK;
 /* Its deployments go with it. */
 enum err_code renewals_remove(struct renewals *renewals, const char *lineage,
 			      struct err *err) MUST_CHECK;

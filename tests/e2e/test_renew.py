@@ -434,6 +434,25 @@ def test_state_of_an_earlier_version_is_taken_up(bed):
         ("*.example.com example.com", "p256")]
 
 
+def test_plan_without_what_is_remembered_is_the_same_and_kept(bed):
+    site, _, path = simple(bed, certificate("example.com", lineage="a"),
+                           certificate("*.example.com", lineage="b", keys=["rsa2048"]))
+    renew(bed, path).assert_ok()
+    rows = "SELECT lineage, serial, names, key_type, cert_id, issuer, not_after FROM renewal"
+    known, remembered = plan(bed, path), database(bed, rows)
+    for name in ("renewals.db", "renewals.db-wal", "renewals.db-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(bed.state(), name))
+    os.unlink(os.path.join(bed.current("a"), "privkey.pem"))  # it is not looked at
+    anew = plan(bed, path)
+    assert [(name, row["state"]) for name, row in anew.items()] == [
+        (name, row["state"]) for name, row in known.items()]
+    assert database(bed, rows) == remembered
+    assert plan(bed, path) == anew  # the same times too: they are drawn once
+    assert bed.dns01("status", "-c", path).assert_ok().out.count("CN=") >= 2
+    site.assert_clean()
+
+
 def test_state_of_a_newer_version_is_refused(bed):
     _, _, path = simple(bed)
     renew(bed, path).assert_ok()
@@ -551,5 +570,7 @@ def test_damaged_certificate_is_said_and_stops_no_other(bed):
     database(bed, "UPDATE renewal SET stamp = 'other'")
     configure(bed, site, certificate("example.com", lineage="a"),
               certificate("*.example.com", lineage="b"), accounts=[account(pebble)])
-    result = renew(bed, path).assert_failed("a: ", "not a chain of certificates any more")
+    sentence = "not a chain of certificates any more"
+    assert sentence in plan(bed, path)["a"]["why"]
+    result = renew(bed, path).assert_failed("a: ", sentence)
     assert result.out.startswith("b: renewed")

@@ -37,8 +37,8 @@ static struct conf_certificate *add(struct made *made, const char *name, const c
 	return certificate;
 }
 
-static enum err_code open_roster(struct bed *bed, struct made *made, const struct strlist *only,
-				 struct err *err)
+static enum err_code open_roster_of(struct bed *bed, struct made *made, const struct strlist *only,
+				    bool repair, struct err *err)
 {
 	roster_free(made->roster);
 	made->roster = NULL;
@@ -46,8 +46,14 @@ static enum err_code open_roster(struct bed *bed, struct made *made, const struc
 						 .conf = made->conf,
 						 .renewals = made->renewals,
 						 .only = only,
-						 .repair = true },
+						 .repair = repair },
 			  &made->roster, err);
+}
+
+static enum err_code open_roster(struct bed *bed, struct made *made, const struct strlist *only,
+				 struct err *err)
+{
+	return open_roster_of(bed, made, only, true, err);
 }
 
 static void reopen(struct bed *bed, struct made *made)
@@ -242,6 +248,138 @@ static void a_damaged_certificate_is_trouble_of_its_own(void **state)
 	end(&made);
 }
 
+/* ---- who only looks ---------------------------------------------------------------------- */
+
+/* A certificate on disk, and nothing remembered of it. */
+static struct made unknown(struct bed *bed)
+{
+	struct made made = make(bed);
+	struct lineage *lineage = lineage_of(bed);
+	struct key *key = new_key();
+
+	strlist_add(&add(&made, "example.com", "*.example.com")->names, "example.com");
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	key_free(key);
+	lineage_free(lineage);
+	return made;
+}
+
+static bool is_known(struct made *made)
+{
+	struct renewal *row = NULL;
+	struct err err;
+	bool known = renewals_get(made->renewals, "example.com", &row, &err) == ERR_NONE;
+
+	renewal_free(row);
+	return known;
+}
+
+static char *look(struct bed *bed, struct made *made)
+{
+	struct err err;
+
+	bed->seed = 1; /* the same jitter again */
+	assert_int_equal(open_roster_of(bed, made, NULL, false, &err), ERR_NONE);
+	return roster_text(made->roster, roster_at(made->roster, 0));
+}
+
+/* What it reads it leaves for the next look. */
+static void a_look_without_rows_shows_the_same_and_writes_them(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = unknown(bed);
+	char *first = look(bed, &made), *second;
+	char *path = bed_path(bed, "certs/example.com/current/fullchain.pem");
+	struct err err;
+
+	assert_true(is_known(&made));
+	/* The second is made without another look at the file. */
+	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
+	second = look(bed, &made);
+	assert_string_equal(first, second);
+	assert_null(roster_at(made.roster, 0)->trouble);
+	assert_int_equal(renewals_remove(made.renewals, "example.com", &err), ERR_NONE);
+	free(second);
+	second = look(bed, &made);
+	assert_non_null(strstr(second, "is not a chain of certificates any more"));
+	assert_false(is_known(&made));
+	free(first);
+	free(second);
+	free(path);
+	end(&made);
+}
+
+/* The type of the key is told by the certificate. */
+static void a_key_that_is_gone_is_no_trouble_of_a_look(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = unknown(bed);
+	char *path = bed_path(bed, "certs/example.com/current/privkey.pem");
+
+	assert_int_equal(unlink(path), 0);
+	free(look(bed, &made));
+	assert_int_equal(roster_at(made.roster, 0)->plan.state, PLAN_WAITS);
+	assert_string_equal(roster_at(made.roster, 0)->row->key_type, "p256");
+	free(path);
+	end(&made);
+}
+
+static void a_look_makes_no_folder(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = make(bed);
+
+	add(&made, "a", "a.example.com");
+	free(look(bed, &made));
+	assert_false(bed_has(bed, "certs"));
+	end(&made);
+}
+
+static void a_look_beside_one_who_writes_shows_the_same(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = unknown(bed);
+	struct renewals *other = NULL;
+	struct err err;
+	char *beside, *alone;
+
+	assert_int_equal(renewals_open(bed->state, &other, &err), ERR_NONE);
+	assert_int_equal(renewals_begin(other, &err), ERR_NONE);
+	beside = look(bed, &made);
+	assert_false(is_known(&made));
+	assert_int_equal(renewals_end(other, ERR_NONE, &err), ERR_NONE);
+	alone = look(bed, &made);
+	assert_true(is_known(&made));
+	assert_string_equal(beside, alone);
+	renewals_close(other);
+	free(beside);
+	free(alone);
+	end(&made);
+}
+
+static void look_on_a_full_disk(struct bed *bed)
+{
+	struct made made = unknown(bed);
+	struct err err;
+	char *text;
+
+	assert_false(is_known(&made));
+	bed_fill(bed);
+	text = look(bed, &made);
+	assert_int_equal(roster_at(made.roster, 0)->plan.state, PLAN_WAITS);
+	assert_false(is_known(&made));
+	assert_int_equal(open_roster(bed, &made, NULL, &err), ERR_IO);
+	free(text);
+	end(&made);
+}
+
+static void a_look_needs_no_room_on_disk(void **state)
+{
+	bed_on_small_disk(*state, look_on_a_full_disk);
+}
+
+/* ---- many ---------------------------------------------------------------------------------- */
+
 static double seconds_since(const struct timespec *before)
 {
 	struct timespec now;
@@ -294,6 +432,11 @@ int main(void)
 		TEST(rows_follow_what_is_on_disk),
 		TEST(names_that_failed_too_often_wait),
 		TEST(a_damaged_certificate_is_trouble_of_its_own),
+		TEST(a_look_without_rows_shows_the_same_and_writes_them),
+		TEST(a_key_that_is_gone_is_no_trouble_of_a_look),
+		TEST(a_look_makes_no_folder),
+		TEST(a_look_beside_one_who_writes_shows_the_same),
+		TEST(a_look_needs_no_room_on_disk),
 		TEST(forty_thousand_lineages_are_planned),
 	};
 

@@ -116,6 +116,43 @@ static void a_damaged_chain_is_said(void **state)
 	free(path);
 }
 
+/* Neither the key nor the rest of the chain is needed, and nothing is made. */
+static void what_is_told_of_the_leaf_is_read_alone(void **state)
+{
+	struct bed *bed = *state;
+	struct key *key = new_key();
+	struct lineage *lineage = NULL;
+	struct chain_facts facts;
+	struct err err = { 0 };
+	char *path;
+
+	assert_int_equal(lineage_facts(bed->state, "example.com", &facts, &err), ERR_NOT_FOUND);
+	assert_string_equal(err.text, "there is no certificate yet");
+	assert_int_equal(lineage_facts(bed->state, "../x", &facts, &err), ERR_USAGE);
+	assert_false(bed_has(bed, "certs"));
+
+	lineage = lineage_of(bed);
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	path = bed_path(bed, "certs/example.com/current/privkey.pem");
+	assert_int_equal(unlink(path), 0);
+	free(path);
+	path = bed_path(bed, "certs/example.com/current/fullchain.pem");
+	assert_int_equal(file_write_durable(path, LEAF_PEM "rest", strlen(LEAF_PEM "rest"), 0644,
+					    NULL),
+			 ERR_NONE);
+	assert_int_equal(lineage_facts(bed->state, "example.com", &facts, &err), ERR_NONE);
+	assert_string_equal(facts.issuer, "CN=Test Root");
+	assert_string_equal(facts.key_type, "p256");
+	chain_facts_clear(&facts);
+	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
+	assert_int_equal(lineage_facts(bed->state, "example.com", &facts, &err), ERR_IO);
+	assert_non_null(strstr(err.subject, "fullchain.pem"));
+	assert_string_equal(err.text, "is not a chain of certificates any more");
+	free(path);
+	key_free(key);
+	lineage_free(lineage);
+}
+
 static void names_are_sorted(void **state)
 {
 	static const char *const all[] = { "b.example", "a.example", "c" };
@@ -150,6 +187,7 @@ int main(void)
 		TEST(the_chain_is_read_back),
 		TEST(the_stamp_changes_with_the_certificate),
 		TEST(a_damaged_chain_is_said),
+		TEST(what_is_told_of_the_leaf_is_read_alone),
 		TEST(names_are_sorted),
 	};
 

@@ -173,6 +173,66 @@ static void a_batch_is_written_whole_or_not_at_all(void **state)
 	renewals_close(renewals);
 }
 
+static void assert_replaced(struct renewals *renewals, const struct renewal *before,
+			    const struct renewal *row, const char *serial)
+{
+	struct renewal *there = NULL;
+	struct err err;
+
+	assert_int_equal(renewals_begin(renewals, &err), ERR_NONE);
+	assert_int_equal(renewals_replace(renewals, before, row, &err), ERR_NONE);
+	assert_int_equal(renewals_end(renewals, ERR_NONE, &err), ERR_NONE);
+	if (serial) {
+		there = get(renewals, row->lineage);
+		assert_string_equal(there->serial, serial);
+	} else {
+		assert_int_equal(renewals_get(renewals, row->lineage, &there, &err), ERR_NOT_FOUND);
+	}
+	renewal_free(there);
+}
+
+/* Who reads certificates while another process renews them is late. */
+static void a_row_read_anew_undoes_nothing(void **state)
+{
+	struct renewals *renewals = open_renewals(*state);
+	struct renewal before = full_row("a"), row = full_row("a"), without = full_row("a");
+	struct err err;
+
+	row.serial = text("new");
+	row.stamp = text("v0008 1795485601");
+	without.stamp = NULL;
+	assert_replaced(renewals, &before, &row, NULL);    /* it was removed meanwhile */
+	assert_replaced(renewals, NULL, &before, "04aa");  /* there was none, and is none */
+	assert_replaced(renewals, NULL, &row, "04aa");     /* there was none, and now is */
+	assert_replaced(renewals, &without, &row, "04aa"); /* it was of no certificate */
+	assert_replaced(renewals, &before, &row, "new");
+	assert_replaced(renewals, &before, &before, "new"); /* it changed since it was read */
+	assert_int_equal(put(renewals, &without), ERR_NONE);
+	assert_replaced(renewals, &before, &row, "04aa");
+	assert_replaced(renewals, &without, &row, "new");
+	assert_int_equal(renewals_remove(renewals, "a", &err), ERR_NONE);
+	renewals_close(renewals);
+}
+
+static void who_only_tries_does_not_wait(void **state)
+{
+	struct renewals *renewals = open_renewals(*state), *other = open_renewals(*state);
+	struct timespec before, after;
+	struct err err;
+
+	assert_int_equal(renewals_begin(other, &err), ERR_NONE);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(renewals_try_begin(renewals, &err), ERR_BUSY);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true(after.tv_sec - before.tv_sec < 4); /* who waits does so for 5 s */
+	assert_non_null(strstr(err.subject, "renewals.db"));
+	assert_int_equal(renewals_end(other, ERR_NONE, &err), ERR_NONE);
+	assert_int_equal(renewals_try_begin(renewals, &err), ERR_NONE);
+	assert_int_equal(renewals_end(renewals, ERR_NONE, &err), ERR_NONE);
+	renewals_close(renewals);
+	renewals_close(other);
+}
+
 static void assert_orders(struct renewals *renewals, int64_t now_s, size_t count, int64_t oldest_s)
 {
 	struct err err;
@@ -433,6 +493,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_BED(every_field_outlives_the_process),
 		IN_BED(a_batch_is_written_whole_or_not_at_all),
+		IN_BED(a_row_read_anew_undoes_nothing),
+		IN_BED(who_only_tries_does_not_wait),
 		IN_BED(orders_count_for_three_hours),
 		IN_BED(failed_validations_count_for_an_hour),
 		IN_BED(deployments_follow_their_lineage),
