@@ -233,14 +233,14 @@ static const struct setting client_rows[] = {
 	  .choices = "token|mtls|tsig|unix|network",
 	  AT(auth),
 	  .help = "How it proves itself: a token, a certificate, a TSIG key, its user on this "
-		  "host, or (for clients that can show nothing) where it comes from." },
+		  "host, or (for clients that can show nothing) where it comes from. What dns01 "
+		  "token new made for it counts beside that." },
 	{ .name = "token_sha256",
 	  .type = SETTING_STRINGS,
 	  .fallback = "",
 	  .form = &form_sha256,
 	  AT(token_sha256),
-	  .help = "Of auth token: the SHA-256 of each of its tokens. Those of dns01 token new "
-		  "count too." },
+	  .help = "Of auth token: the SHA-256 of each of its tokens." },
 	{ .name = "tsig_key_file",
 	  .type = SETTING_FILE,
 	  .secret = true,

@@ -355,6 +355,7 @@ static enum err_code read_terms(const struct store_run *run, const char *kind, c
 				struct token_row *row, struct err *err)
 {
 	int64_t lives_ms = 0;
+	char name[NAME_TEXT_MAX];
 
 	if (run->options.expires && !duration_parse(run->options.expires, &lives_ms)) {
 		return err_set(err, ERR_USAGE, "",
@@ -373,7 +374,12 @@ static enum err_code read_terms(const struct store_run *run, const char *kind, c
 			       "--as acmedns makes an account for one name; write --for NAME");
 	}
 	row->bound = bound;
-	return name_parse(run->options.for_name, bound, err);
+	if (name_parse(run->options.for_name, name, err) != ERR_NONE) {
+		return err->code;
+	}
+	/* RFC 8555 s.8.4: the challenge of *.NAME is at NAME's. */
+	snprintf(bound, NAME_TEXT_MAX, "%s", name_base(name));
+	return ERR_NONE;
 }
 
 static void show_minted(const struct store_run *run, const char *kind, const struct minted *minted)

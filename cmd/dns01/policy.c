@@ -112,7 +112,7 @@ static enum err_code explain(const struct options *options, const struct conf *c
 
 /* Of the configuration, or of the store: a copy that is ours. */
 static struct conf_client *find_client(const struct conf *conf, struct clients *clients,
-				       const char *name, struct err *err)
+				       const char *name, bool *disabled, struct err *err)
 {
 	const struct conf_client *known = conf_find_client(conf, name);
 	struct conf_client *copy;
@@ -123,6 +123,7 @@ static struct conf_client *find_client(const struct conf *conf, struct clients *
 			return NULL;
 		}
 		copy = broker_client_of_row(row, err);
+		*disabled = row->disabled;
 		client_row_free(row);
 		return copy;
 	}
@@ -149,7 +150,7 @@ int verb_policy(int argc, char **argv)
 	struct err err;
 	enum err_code code =
 		options_parse(&options, OPTIONS_COMMON | OPTIONS_VIEW, argc, argv, &err);
-	bool explained = false;
+	bool explained = false, disabled = false;
 
 	if (code == ERR_NONE) {
 		code = cli_conf(&options, &conf, &err);
@@ -161,10 +162,13 @@ int verb_policy(int argc, char **argv)
 		code = clients_open(conf->state, &clients, &err);
 	}
 	if (code == ERR_NONE) {
-		grant = find_client(conf, clients, options.names[0], &err);
+		grant = find_client(conf, clients, options.names[0], &disabled, &err);
 		code = grant ? ERR_NONE : err.code;
 	}
-	if (code == ERR_NONE && options.name_count > 1) {
+	if (code == ERR_NONE && disabled) {
+		code = err_set(&err, ERR_DENIED, options.names[0],
+			       "this client is disabled, so it may nothing (dns01 client enable)");
+	} else if (code == ERR_NONE && options.name_count > 1) {
 		code = explain(&options, conf, clients, grant, &err);
 		explained = code == ERR_DENIED;
 	} else if (code == ERR_NONE) {

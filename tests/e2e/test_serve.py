@@ -745,6 +745,40 @@ def test_the_list_of_clients_has_those_of_the_configuration(bed):
         ("stored", False, True), ("web", True, False), ("mail", True, False)]
 
 
+def test_the_policy_of_a_disabled_client_grants_nothing(bed):
+    site = bed.site(secondaries=())
+    broker = Broker(bed, site, [{"name": "web", "names": ["example.com"]}])
+    broker.dns01("client", "add", "db", "--set",
+                 "names=db.example.com").assert_ok()
+    asked = ("policy", "db", "db.example.com")
+    assert "granted" in broker.dns01(*asked).assert_ok().out
+    broker.dns01("client", "disable", "db").assert_ok()
+    broker.dns01(*asked).assert_failed("disabled", code=77)
+    broker.dns01("client", "enable", "db").assert_ok()
+    broker.dns01(*asked).assert_ok()
+
+
+def test_an_account_for_a_wildcard_is_for_its_name(bed):
+    site = bed.site(secondaries=())
+    broker = Broker(bed, site, [{"name": "web",
+                                 "names": ["www.example.com"]}])
+    made = broker.dns01("token", "new", "web", "--as", "acmedns", "--for",
+                        "*.WWW.example.com").assert_ok().out
+    (name, account), = json.loads(made.splitlines()[-1]).items()
+    assert name == "www.example.com", made
+    assert account["fulldomain"] == "_acme-challenge.www.example.com"
+    broker.start()
+    value = digest()
+    taken = broker.ask(
+        "POST", "/update", {"subdomain": account["subdomain"], "txt": value},
+        headers={"X-Api-User": account["username"],
+                 "X-Api-Key": account["password"]})
+    assert taken.status == 200, taken
+    assert dnswire.txt_values(site.address,
+                              account["fulldomain"]) == [value]
+    broker.stop().assert_ok()
+
+
 def test_what_is_configured_is_not_disabled_in_the_store(bed):
     site = bed.site(secondaries=())
     broker = Broker(bed, site, [WEB])
