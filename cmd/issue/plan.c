@@ -340,7 +340,8 @@ static void add_reason(struct buf *text, const struct plan_input *input, const s
 
 	switch (plan->reason) {
 	case PLAN_MISSING:
-		buf_add_str(text, "there is no certificate yet");
+		buf_add_str(text, row && row->stamp ? "its files are damaged"
+						    : "there is no certificate yet");
 		break;
 	case PLAN_NAMES:
 		buf_add_str(text, "its names changed:");

@@ -150,6 +150,19 @@ struct reread {
 	struct renewal *before;
 };
 
+/* It is the same certificate, in files that somebody touched: what is remembered of it holds. Takes
+ * row, gives. */
+static struct renewal *with_memory_of(const struct renewal *before, struct renewal *row)
+{
+	struct renewal *kept = renewal_copy(before);
+
+	free(kept->stamp);
+	kept->stamp = row->stamp;
+	row->stamp = NULL;
+	renewal_free(row);
+	return kept;
+}
+
 static void read_from_disk(struct roster *roster, struct roster_item *item, struct reread *out)
 {
 	const char *state = roster->args.conf->state;
@@ -168,6 +181,10 @@ static void read_from_disk(struct roster *roster, struct roster_item *item, stru
 			item->row->lineage = xstrdup(item->lineage);
 		}
 		return;
+	}
+	if (item->row && item->row->serial && row->serial &&
+	    strcmp(item->row->serial, row->serial) == 0) {
+		row = with_memory_of(item->row, row);
 	}
 	out->before = item->row;
 	item->row = row;

@@ -1,5 +1,7 @@
 #include "row.h"
 
+#include <errno.h>
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -31,27 +33,98 @@ static void take_facts(struct renewal *row, const struct chain_facts *facts)
 	row->issued_at = facts->not_before;
 }
 
+/* Every block that begins in it ends; what may not be read may be whole. */
+static bool is_whole(const char *path)
+{
+	struct buf pem = BUF_INIT(CHAIN_PEM_MAX);
+	bool whole = true;
+
+	if (file_read(path, CHAIN_PEM_MAX, &pem, NULL) == ERR_NONE) {
+		const char *at = buf_str(&pem);
+
+		whole = strstr(at, "-----BEGIN ") != NULL;
+		while (whole && (at = strstr(at, "-----BEGIN ")) != NULL) {
+			at = strstr(at, "-----END ");
+			whole = at != NULL;
+		}
+	}
+	buf_wipe(&pem);
+	return whole;
+}
+
+/* Only what was changed in place is looked at, as the stamp tells. A key that is gone may be kept
+ * elsewhere on purpose. */
+static enum err_code check_changed(const char *state, const char *name, const char *stamp,
+				   struct err *err)
+{
+	static const char *const files[] = { "fullchain.pem", "privkey.pem" };
+	enum err_code code = ERR_NONE;
+
+	for (size_t i = 0; i < ARRAY_LEN(files) && code == ERR_NONE; i++) {
+		char *path = xasprintf("%s/certs/%s/current/%s", state, name, files[i]);
+
+		if (strstr(stamp, files[i]) && !is_whole(path)) {
+			code = err_set(err, ERR_IO, path, "was cut off");
+		}
+		free(path);
+	}
+	return code;
+}
+
+/* What may not be read may be whole. */
+static bool is_readable(const char *state, const char *name)
+{
+	char *path = xasprintf("%s/certs/%s/current/fullchain.pem", state, name);
+	bool readable = access(path, R_OK) == 0 || errno == ENOENT;
+
+	free(path);
+	return readable;
+}
+
+/* What a full disk or a hand left is no certificate: then the row has no serial, as where none was
+ * issued yet. */
+static enum err_code read_certificate(const char *state, struct renewal *row, struct err *err)
+{
+	struct chain_facts facts;
+	struct err why;
+	enum err_code code = lineage_facts(state, row->lineage, &facts, &why);
+
+	if (code != ERR_NONE && !is_readable(state, row->lineage)) {
+		*err = why;
+		return code;
+	}
+	if (code == ERR_NONE) {
+		code = check_changed(state, row->lineage, row->stamp, &why);
+		if (code == ERR_NONE) {
+			take_facts(row, &facts);
+		}
+		chain_facts_clear(&facts);
+	}
+	if (code != ERR_NONE) {
+		log_warn("%s: its files are damaged, `dns01 renew` issues it anew: %s%s%s",
+			 row->lineage, why.subject, why.subject[0] ? " " : "", why.text);
+	}
+	return ERR_NONE;
+}
+
 enum err_code row_from_disk(const char *state, const char *name, uint64_t jitter,
 			    struct renewal **out, struct err *err)
 {
 	struct renewal *row = xcalloc(1, sizeof(*row));
-	struct chain_facts facts;
 	enum err_code code;
 
 	row->lineage = xstrdup(name);
 	/* first: what changes meanwhile shows later */
 	code = lineage_stamp(state, name, &row->stamp, err);
 	if (row->stamp) {
-		code = lineage_facts(state, name, &facts, err);
+		code = read_certificate(state, row, err);
 	}
 	if (code != ERR_NONE) {
 		renewal_free(row);
 		return code;
 	}
-	if (row->stamp) {
-		take_facts(row, &facts);
+	if (row->serial) {
 		row->jitter_ppm = (int64_t)(jitter % JITTER_MAX_PPM);
-		chain_facts_clear(&facts);
 	}
 	*out = row;
 	return ERR_NONE;

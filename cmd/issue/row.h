@@ -11,7 +11,8 @@
 
 /*
  * Reads the certificate there; who ordered it, and how, is not known from that. A lineage without
- * a certificate gives a row without a serial. jitter: uniform. Gives for renewal_free.
+ * a certificate, or with a damaged one, gives a row without a serial. jitter: uniform. Gives for
+ * renewal_free.
  */
 enum err_code row_from_disk(const char *state, const char *name, uint64_t jitter,
 			    struct renewal **out, struct err *err) MUST_CHECK;

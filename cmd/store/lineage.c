@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #define LOCK_FILE "lock"
+#define STAMP_MAX 256
 
 enum err_code lineage_open(const char *state, const char *name, struct lineage **out,
 			   struct err *err)
@@ -75,6 +76,25 @@ const char *lineage_folder(const struct lineage *lineage)
 	return lineage->folder;
 }
 
+/* A version is written before `current` leads to it: a file of it that is younger was changed in
+ * place. Adds what tells such ones apart; false: it is gone. */
+static bool add_change(const char *current, const char *name, const struct stat *since,
+		       struct buf *stamp)
+{
+	const struct timespec *then = &since->st_mtim;
+	char *path = path_join(current, name);
+	struct stat st;
+	bool there = stat(path, &st) == 0;
+
+	if (there && (st.st_mtim.tv_sec > then->tv_sec ||
+		      (st.st_mtim.tv_sec == then->tv_sec && st.st_mtim.tv_nsec > then->tv_nsec))) {
+		buf_addf(stamp, " %s %lld.%09ld", name, (long long)st.st_mtim.tv_sec,
+			 st.st_mtim.tv_nsec);
+	}
+	free(path);
+	return there;
+}
+
 enum err_code lineage_stamp(const char *state, const char *name, char **out, struct err *err)
 {
 	char *path = xasprintf("%s/" LINEAGE_CERTS "/%s/current", state, name);
@@ -85,11 +105,17 @@ enum err_code lineage_stamp(const char *state, const char *name, char **out, str
 
 	if (len < 0 && errno != ENOENT && errno != ENOTDIR) {
 		code = err_set(err, ERR_IO, path, "cannot be read: %s", strerror(errno));
+	} else if (len > 0 && lstat(path, &st) == 0 && access(path, F_OK) == 0) {
+		struct buf stamp = BUF_INIT(STAMP_MAX);
+
+		buf_addf(&stamp, "%.*s %lld", (int)len, target, (long long)st.st_mtime);
+		if (!add_change(path, "fullchain.pem", &st, &stamp)) {
+			buf_add_str(&stamp, " no fullchain.pem");
+		}
+		(void)add_change(path, "privkey.pem", &st, &stamp);
+		*out = buf_detach(&stamp);
 	} else {
-		/* One that leads nowhere is none. */
-		*out = len > 0 && lstat(path, &st) == 0 && access(path, F_OK) == 0
-			       ? xasprintf("%.*s %lld", (int)len, target, (long long)st.st_mtime)
-			       : NULL;
+		*out = NULL; /* one that leads nowhere is none */
 	}
 	free(path);
 	return code;

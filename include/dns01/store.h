@@ -372,7 +372,8 @@ struct lineage_set {
  * Gives the path of `current`. */
 enum err_code lineage_store(struct lineage *lineage, const struct lineage_set *set, char **current,
 			    struct err *err) MUST_CHECK;
-/* Tells whether `current` is what it was, without reading it: what it points to, and since when.
+/* Tells whether `current` is what it was, without reading it: what it points to, since when, and
+ * whether its chain or its key were changed in place.
  * NULL: there is none. Gives. */
 enum err_code lineage_stamp(const char *state, const char *name, char **out,
 			    struct err *err) MUST_CHECK;

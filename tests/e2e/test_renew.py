@@ -562,15 +562,38 @@ def test_what_a_person_issued_meanwhile_is_not_renewed_again(bed):
     assert pebble.issued() == 1
 
 
-def test_damaged_certificate_is_said_and_stops_no_other(bed):
-    site, pebble, path = simple(bed, certificate("example.com", lineage="a"))
+def test_fallback_that_was_used_is_said(bed):
+    site, first, second = bed.site(secondaries=()), bed.pebble(), bed.pebble()
+    path = configure(bed, site, certificate("example.com", account="first", fallback=["second"]),
+                     accounts=[account(first, name="first"), account(second, name="second")])
+    first.stop()
+    assert "by the fallback second, until" in renew(bed, path).assert_ok().out
+
+
+def test_damaged_certificate_is_said_and_issued_anew(bed):
+    site, pebble, path = simple(bed, certificate("example.com", lineage="a"),
+                                certificate("*.example.com", lineage="b"))
     renew(bed, path).assert_ok()
-    with open(os.path.join(bed.current("a"), "fullchain.pem"), "w", encoding="ascii") as file:
-        file.write("nonsense")
-    database(bed, "UPDATE renewal SET stamp = 'other'")
-    configure(bed, site, certificate("example.com", lineage="a"),
-              certificate("*.example.com", lineage="b"), accounts=[account(pebble)])
-    sentence = "not a chain of certificates any more"
-    assert sentence in plan(bed, path)["a"]["why"]
-    result = renew(bed, path).assert_failed("a: ", sentence)
-    assert result.out.startswith("b: renewed")
+    for damaged, keep in (("fullchain.pem", 200), ("privkey.pem", 0), ("privkey.pem", 60)):
+        file = os.path.join(bed.current("a"), damaged)
+        with open(file, "r+", encoding="ascii") as opened:
+            opened.truncate(keep)
+        shown = bed.dns01("status", "-c", path)
+        assert shown.code == 1 and "a: its files are damaged" in shown.out.splitlines()[0], str(shown)
+        result = renew(bed, path).assert_ok()
+        assert file in result.err, str(result)
+        assert result.out.startswith("a: renewed") and "b: " not in result.out
+        bed.assert_issued(pebble, ["example.com"], lineage="a")
+        assert_nothing_to_do(bed, path)
+
+
+def test_what_a_person_added_to_a_chain_is_no_damage(bed):
+    _, _, path = simple(bed)
+    renew(bed, path).assert_ok()
+    os.unlink(os.path.join(bed.current("test"), "privkey.pem"))  # kept elsewhere
+    with open(os.path.join(bed.current("test"), "chain.pem"), encoding="ascii") as file:
+        more = file.read()
+    with open(os.path.join(bed.current("test"), "fullchain.pem"), "a", encoding="ascii") as file:
+        file.write("Our root:\n" + more)
+    assert_nothing_to_do(bed, path)
+    assert database(bed, "SELECT account FROM renewal") == [("pebble",)]

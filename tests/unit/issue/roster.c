@@ -3,6 +3,8 @@
 
 #include "dns01/issue.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define NOW ((int64_t)1795485600)
@@ -227,25 +229,45 @@ static void names_that_failed_too_often_wait(void **state)
 	end(&made);
 }
 
-static void a_damaged_certificate_is_trouble_of_its_own(void **state)
+/* What `reopen` makes of the first of two lineages after text was written to this file of it. */
+static void assert_damaged(struct bed *bed, const char *file, const char *text, mode_t mode)
 {
-	struct bed *bed = *state;
+	/* clocks of files may stand for some milliseconds */
+	const struct timespec later[] = { { .tv_sec = time(NULL) + 60 },
+					  { .tv_sec = time(NULL) + 60 } };
 	struct made made = make(bed);
 	struct lineage *lineage = lineage_of(bed);
-	char *path = bed_path(bed, "certs/example.com/current/fullchain.pem");
+	char *path = xasprintf("%s/certs/example.com/current/%s", bed->state, file);
 	struct key *key = new_key();
+	struct conf_certificate *certificate = add(&made, "example.com", "example.com");
 
-	add(&made, "example.com", "example.com");
-	add(&made, "other", "other.example.com");
+	strlist_add(&certificate->names, "*.example.com");
 	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
-	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
 	reopen(bed, &made);
-	assert_non_null(strstr(roster_at(made.roster, 0)->trouble->text, "not a chain"));
-	assert_null(roster_at(made.roster, 1)->trouble);
+	assert_int_equal(roster_at(made.roster, 0)->plan.state, PLAN_WAITS);
+	if (text) {
+		assert_int_equal(file_write_durable(path, text, strlen(text), mode, NULL),
+				 ERR_NONE);
+		assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
+	} else {
+		assert_int_equal(unlink(path), 0);
+	}
+	reopen(bed, &made);
+	assert_null(roster_at(made.roster, 0)->trouble);
+	assert_int_equal(roster_at(made.roster, 0)->plan.state, PLAN_DUE);
+	assert_item(&made, 0, "example.com", "its files are damaged");
 	free(path);
 	key_free(key);
 	lineage_free(lineage);
 	end(&made);
+}
+
+static void a_damaged_certificate_is_due(void **state)
+{
+	assert_damaged(*state, "fullchain.pem", "x", 0644);
+	assert_damaged(*state, "fullchain.pem", NULL, 0);
+	assert_damaged(*state, "privkey.pem", "-----BEGIN PRIVATE KEY-----\nMIGH", 0600);
+	assert_damaged(*state, "privkey.pem", "", 0600);
 }
 
 /* ---- who only looks ---------------------------------------------------------------------- */
@@ -286,6 +308,7 @@ static char *look(struct bed *bed, struct made *made)
 /* What it reads it leaves for the next look. */
 static void a_look_without_rows_shows_the_same_and_writes_them(void **state)
 {
+	static const struct timespec long_ago[] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
 	struct bed *bed = *state;
 	struct made made = unknown(bed);
 	char *first = look(bed, &made), *second;
@@ -295,13 +318,14 @@ static void a_look_without_rows_shows_the_same_and_writes_them(void **state)
 	assert_true(is_known(&made));
 	/* The second is made without another look at the file. */
 	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
 	second = look(bed, &made);
 	assert_string_equal(first, second);
 	assert_null(roster_at(made.roster, 0)->trouble);
 	assert_int_equal(renewals_remove(made.renewals, "example.com", &err), ERR_NONE);
 	free(second);
 	second = look(bed, &made);
-	assert_non_null(strstr(second, "is not a chain of certificates any more"));
+	assert_non_null(strstr(second, "its files are damaged"));
 	assert_false(is_known(&made));
 	free(first);
 	free(second);
@@ -431,7 +455,7 @@ int main(void)
 		TEST(what_is_wrong_with_one_stops_no_other),
 		TEST(rows_follow_what_is_on_disk),
 		TEST(names_that_failed_too_often_wait),
-		TEST(a_damaged_certificate_is_trouble_of_its_own),
+		TEST(a_damaged_certificate_is_due),
 		TEST(a_look_without_rows_shows_the_same_and_writes_them),
 		TEST(a_key_that_is_gone_is_no_trouble_of_a_look),
 		TEST(a_look_makes_no_folder),

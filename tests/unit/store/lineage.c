@@ -1,6 +1,10 @@
 /* A lineage: its folder, its lock, what is read of it. */
 #include "store/lineage_bed.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
 static void a_new_lineage_is_empty_and_private(void **state)
 {
 	struct bed *bed = *state;
@@ -72,6 +76,9 @@ static void the_stamp_changes_with_the_certificate(void **state)
 	struct bed *bed = *state;
 	struct lineage *lineage = lineage_of(bed);
 	struct key *key = new_key();
+	/* clocks of files may stand for some milliseconds */
+	const struct timespec later[] = { { .tv_sec = time(NULL) + 60 },
+					  { .tv_sec = time(NULL) + 60 } };
 	char *first, *again, *second, *version, *away;
 
 	assert_null(stamp_of(bed, "example.com"));
@@ -83,6 +90,14 @@ static void the_stamp_changes_with_the_certificate(void **state)
 	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
 	second = stamp_of(bed, "example.com");
 	assert_string_not_equal(first, second);
+	/* a file of it that was cut off */
+	free(again);
+	version = bed_path(bed, "certs/example.com/current/privkey.pem");
+	assert_int_equal(truncate(version, 10), 0);
+	assert_int_equal(utimensat(AT_FDCWD, version, later, 0), 0);
+	again = stamp_of(bed, "example.com");
+	assert_string_not_equal(second, again);
+	free(version);
 	/* whoever removed it: there is no certificate */
 	version = bed_path(bed, "certs/example.com/v0002");
 	away = bed_path(bed, "certs/example.com/away");
