@@ -9,6 +9,7 @@
 struct account_call {
 	struct acme_call call;
 	bool only_existing;
+	bool bound; /* an external account binding went with it */
 };
 
 static const char *binding_alg(const struct acme_registration *reg)
@@ -143,6 +144,15 @@ static enum err_code account_take(struct acme *acme, const struct acme_reply *re
 	return ERR_NONE;
 }
 
+/* CAs say of a wrong MAC what their library says. */
+static void add_binding_hint(struct err *failure)
+{
+	size_t len = strlen(failure->text);
+
+	snprintf(failure->text + len, sizeof(failure->text) - len,
+		 "; compare `eab_kid`, `eab_key_file` and `eab_alg` with what this CA gave you");
+}
+
 static void on_account(void *arg, const struct err *err, const struct acme_reply *reply)
 {
 	struct account_call *self = arg;
@@ -155,6 +165,9 @@ static void on_account(void *arg, const struct err *err, const struct acme_reply
 		snprintf(failure.problem, sizeof(failure.problem), "%s", err->problem);
 	} else if (err) {
 		failure = *err;
+		if (self->bound && acme_problem_is(err, "unauthorized")) {
+			add_binding_hint(&failure);
+		}
 	} else if (account_take(acme, reply, &failure) != ERR_NONE) {
 		log_debug("%s: newAccount: %s", acme->host, failure.text);
 	}
@@ -174,6 +187,7 @@ struct acme_call *acme_account_start(struct acme *acme, const struct acme_regist
 	self = xcalloc(1, sizeof(*self));
 	acme_call_init(&self->call, acme, done, arg);
 	self->only_existing = reg->only_existing;
+	self->bound = !reg->only_existing && reg->eab_kid;
 	payload = payload_of(acme, reg);
 	/* Repeatable: the same key finds the same account (RFC 8555 s.7.3.1). */
 	acme_request_start(acme, &(struct acme_request_args){

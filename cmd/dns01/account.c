@@ -182,8 +182,9 @@ static void on_found(void *arg, const struct err *err)
 	    ERR_NONE) {
 		if (save_err.code == ERR_EXISTS) {
 			err_set(&save_err, ERR_EXISTS, run->account->name,
-				"this account has another key in the state folder already: move "
-				"its folder away, or recover to an account of another name");
+				"this account has another key already: move %s/accounts/%s away, "
+				"or recover to an account of another name",
+				run->cli.conf->state, run->account->name);
 		}
 		end(run, &save_err);
 		return;
@@ -433,8 +434,13 @@ static enum err_code find_account(struct account_run *run, struct err *err)
 			       run->action->name);
 	}
 	run->account = conf_find_account(run->cli.conf, name);
+	if (!run->account && name) {
+		return err_set(err, ERR_USAGE, name,
+			       "the configuration has no account of this name; `dns01 account` "
+			       "lists them");
+	}
 	if (!run->account) {
-		return err_set(err, ERR_USAGE, name ? name : "",
+		return err_set(err, ERR_USAGE, "",
 			       "it is not said which account to %s: give --account NAME, or --ca "
 			       "URL",
 			       run->action->name);

@@ -110,7 +110,7 @@ def test_external_binding_with_another_key_is_refused_by_the_ca(bed):
     conf = write_config(bed, accounts=[account(
         pebble, eab_kid="kid-1", eab_key_file=key)])
     bed.dns01("account", "-c", conf, "register").assert_failed(
-        "the CA refused to make an account")
+        "the CA refused to make an account", "`eab_key_file` and `eab_alg`")
 
 
 # contacts
@@ -127,6 +127,15 @@ def test_update_sends_the_contacts_of_the_configuration(bed):
     bed.dns01("account", "-c", conf, "update").assert_failed("contact")
     bed.dns01("account", "-c", write_config(bed, accounts=[account(
         pebble, contact=[])]), "update").assert_ok()
+
+
+def test_account_that_the_configuration_does_not_have_is_said(bed):
+    pebble = bed.pebble()
+    conf = write_config(bed, accounts=[account(pebble)])
+    for what in ("register", "update", "rollover", "deactivate"):
+        bed.dns01("account", "-c", conf, what, "--account", "other"
+                  ).assert_failed("other: the configuration has no account of this name", code=64)
+    assert pebble.count(NEW_ACCOUNT) == 0
 
 
 def test_what_is_not_registered_cannot_be_changed(bed):
@@ -324,7 +333,7 @@ def test_recover_overwrites_no_other_key(bed):
     _account(bed, other, "register")
     key = f"{bed.path('elsewhere')}/accounts/pebble/account.key"
     bed.dns01("account", "-c", conf, "recover", "--key-file", key
-              ).assert_failed("has another key", "move its folder away")
+              ).assert_failed("has another key", f"move {_folder(bed)} away")
     assert _read(f"{_folder(bed)}/account.key") == mine
 
 
