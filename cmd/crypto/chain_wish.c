@@ -91,6 +91,13 @@ static bool root_has_fingerprint(X509 *last, const uint8_t wanted[SHA256_LEN])
 	return found;
 }
 
+bool chain_wish_is_fingerprint(const char *wish)
+{
+	uint8_t wanted[SHA256_LEN];
+
+	return fingerprint_parse(wish, wanted);
+}
+
 bool chain_leads_to(const struct chain *chain, const char *wish)
 {
 	uint8_t wanted[SHA256_LEN];

@@ -47,9 +47,15 @@ static void next_alternate(struct issuance *issuance)
 	const struct strlist *alternates = &issuance->order->alternates;
 
 	if (issuance->next_alternate == alternates->count) {
-		log_warn("%s: none of the %zu chains that the CA offers leads to \"%s\"; its own "
-			 "choice is taken",
-			 issuance->args.lineage, alternates->count + 1, wished_chain(issuance));
+		const char *wish = wished_chain(issuance);
+
+		log_warn(
+			"%s: none of the %zu chains that the CA offers leads to \"%s\"%s; its own "
+			"choice is taken",
+			issuance->args.lineage, alternates->count + 1, wish,
+			chain_wish_is_fingerprint(wish)
+				? " (a fingerprint is known only of a root that this system trusts)"
+				: "");
 		issuance_enter(issuance, ISSUE_STORE, NULL);
 		return;
 	}

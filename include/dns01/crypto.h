@@ -129,6 +129,7 @@ enum err_code chain_check(const struct chain *chain, const struct key *key,
  * without colons: one of the chain, or the root above it that the system has.
  */
 bool chain_leads_to(const struct chain *chain, const char *wish);
+bool chain_wish_is_fingerprint(const char *wish);
 void chain_leaf_der(const struct chain *chain, struct buf *out); /* initialised by the call */
 /* PEM written anew from the parsed certificates; initialised by the call. */
 void chain_format_leaf(const struct chain *chain, struct buf *out);

@@ -63,6 +63,9 @@ def test_chain_is_the_one_that_leads_to_the_named_root(bed):
             folder = bed.current()
             bed.run(["openssl", "verify", "-CAfile", root, "-untrusted", f"{folder}/chain.pem",
                      f"{folder}/cert.pem"])
+            # ... and of no other
+            result = bed.dns01("issue", "-c", path).assert_ok()
+            assert ("only of a root that this system trusts" in result.err) == (wish != name)
     path = configure(bed, site, [account(pebble)], chain="No Such Root")
     result = bed.dns01("issue", "-c", path).assert_ok()
     assert 'none of the 3 chains that the CA offers leads to "No Such Root"' in result.err
