@@ -337,6 +337,7 @@ static void run_next(void *arg)
 	static char path[] = ENVIRONMENT_PATH;
 	char *environment[] = { path, NULL };
 	struct telling *telling;
+	char *text;
 
 	notify->timer = NULL;
 	if (notify->next == notify->count) {
@@ -350,7 +351,9 @@ static void run_next(void *arg)
 	telling = &notify->item[notify->next++];
 	json_set(telling->object, "lineages", telling->lineages);
 	telling->lineages = NULL;
-	notify->input = json_dump(telling->object);
+	text = json_dump(telling->object);
+	notify->input = xasprintf("%s\n", text); /* a line, as read(1) wants it */
+	free(text);
 	notify->child =
 		notify->args.world->ops->spawn_start(notify->args.world,
 						     &(struct spawn_request){

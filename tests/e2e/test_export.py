@@ -239,7 +239,7 @@ def test_signal_before_the_deployment_leaves_it_due(bed):
 def _pager(bed):
     """A command that keeps each event; where."""
     log = bed.path("out/events")
-    bed.write("bin/page", f"#!/bin/sh\ncat >> {log}\necho >> {log}\n"
+    bed.write("bin/page", f"#!/bin/sh\ncat >> {log}\n"
               f"[ $# = 1 ] || echo argv >> {log}\n", 0o755)
     return {"notify": {"run": [bed.path("bin/page"), "ops"]}}, log
 
