@@ -65,11 +65,14 @@ static void print_end(const struct deploying *deploying, const struct deploy_eve
 	}
 	if (event->err) {
 		struct err full = *event->err;
+		char *lineages = some_of(event->lineages), *why = err_format(event->err);
 
+		snprintf(full.subject, sizeof(full.subject), "%.300s", lineages);
 		snprintf(full.text, sizeof(full.text),
-			 "the certificate is there, but its deployment failed: %.900s",
-			 event->err->text);
+			 "the certificate is there, but its deployment failed: %.900s", why);
 		cli_print_error(&full, false);
+		free(lineages);
+		free(why);
 	}
 }
 

@@ -110,11 +110,14 @@ static void print_success(const struct renew_show *show, const struct fleet_even
 {
 	const char *done = show->cli->options.dry_run ? "rehearsed at staging" : "renewed";
 	const char *why = why_of(show, event->item->lineage);
+	const char *account = event->result->account, *own = event->item->account->name;
+	bool fell_back = !show->cli->options.dry_run && account && strcmp(account, own) != 0;
 	char until[32], took[32], *line;
 
 	time_format(until, event->result->facts.not_after);
 	duration_human(took, event->elapsed_us);
-	line = xasprintf("%s: %s in %s, until %s; %s", event->item->lineage, done, took, until,
+	line = xasprintf("%s: %s in %s%s%s, until %s; %s", event->item->lineage, done, took,
+			 fell_back ? " by the fallback " : "", fell_back ? account : "", until,
 			 why ? why : "");
 	ui_print(line, 2);
 	free(line);

@@ -39,6 +39,15 @@ static void read_failure(struct status *status, struct status_lineage *found)
 						  &found->failure, &found->failed_at);
 }
 
+/* A failure begins with the command's program, and so does what names the command. */
+static const char *without_program(const char *failure, const char *what)
+{
+	size_t len = strcspn(failure, ":");
+	bool same = len > 0 && strncmp(failure, what, len) == 0 && failure[len] == ':';
+
+	return same && failure[len + 1] == ' ' ? failure + len + 2 : failure;
+}
+
 static void take_left(void *arg, const struct deploy_left *left)
 {
 	struct status_lineage *lineage = arg;
@@ -49,7 +58,9 @@ static void take_left(void *arg, const struct deploy_left *left)
 		xreallocarray(lineage->left, lineage->left_count + 1, sizeof(*lineage->left));
 	lineage->left[lineage->left_count++] = (struct status_left){
 		.what = xstrdup(left->what),
-		.failure = failed ? xstrdup(row->failure ? row->failure : "it failed") : NULL,
+		.failure = failed ? xstrdup(row->failure ? without_program(row->failure, left->what)
+							 : "it failed")
+				  : NULL,
 		.failed_at = failed ? row->failed_at : 0,
 	};
 }
@@ -107,7 +118,7 @@ static void judge_plan(const struct status *status, struct status_lineage *linea
 		raise_level(lineage, STATUS_WARNING,
 			    xasprintf("its last renewal failed: %s", item->row->failure));
 	} else if (item->plan.reason == PLAN_MISSING) {
-		raise_level(lineage, STATUS_WARNING, xstrdup("there is no certificate yet"));
+		raise_level(lineage, STATUS_WARNING, roster_reason(status->roster, item));
 	} else if (item->plan.state == PLAN_DUE && is_overdue(status, lineage)) {
 		time_format(time, item->plan.at_s);
 		raise_level(lineage, STATUS_WARNING,

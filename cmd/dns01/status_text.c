@@ -167,6 +167,17 @@ static void print_renewal(const struct status *status, const struct status_linea
 	free(why);
 }
 
+/* It has a line of its own. */
+static bool has_failed_deployment(const struct status_lineage *lineage)
+{
+	for (size_t i = 0; i < lineage->left_count; i++) {
+		if (lineage->left[i].failure) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void print_failure(const struct status_lineage *lineage)
 {
 	const struct renewal *row = lineage->item ? lineage->item->row : NULL;
@@ -175,7 +186,7 @@ static void print_failure(const struct status_lineage *lineage)
 	if (row && row->failures > 0) {
 		time_format(at, row->failed_at);
 		say("  failed at %s: %s", at, row->failure);
-	} else if (lineage->has_failure) {
+	} else if (lineage->has_failure && !has_failed_deployment(lineage)) {
 		time_format(at, lineage->failed_at);
 		text = err_format(&lineage->failure);
 		say("  failed at %s: %s", at, text);

@@ -140,7 +140,7 @@ def test_nothing_is_deployed_when_the_certificate_fails(bed):
 def test_failing_command_is_told_with_its_output_and_the_rest_runs(bed):
     site, pebble, recorder, conf = _world(bed, ("fail",), ("after",))
     result = bed.dns01("issue", "-c", conf)
-    result.assert_failed("the certificate is there, but its deployment failed",
+    result.assert_failed("dns01: test: the certificate is there, but its deployment failed",
                          recorder.program, "exit status 3",
                          code=DEPLOY_FAILED)
     for said in ("to standard output", "to standard error"):

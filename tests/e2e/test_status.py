@@ -116,7 +116,9 @@ def test_deployment_that_failed_or_is_left_is_shown(bed):
     site, pebble, path = simple(bed, certificate("example.com", lineage="a", deploy=[[script]]))
     renew(bed, path).assert_failed("exit status 1")
     lines = status(bed, path, WARNING)
-    assert lines[0].startswith(f"DNS01 WARNING: a: its deployment failed: {script}: "), lines[0]
+    assert lines[0] == (f"DNS01 WARNING: a: its deployment failed: {script}: "
+                        "ended with exit status 1"), lines[0]
+    assert len([line for line in lines if "exit status" in line]) == 2, lines  # said once each
     configure(bed, site, certificate("example.com", lineage="a",
                                      deploy=[[script], ["/bin/true"]]), accounts=[account(pebble)])
     assert "  deploy: /bin/true: still to be done" in status(bed, path, WARNING)
