@@ -192,6 +192,46 @@ static void name_provider(struct import *import, struct found_provider *provider
 	say_provider(import, provider);
 }
 
+static const struct planned_zone *zone_of(const struct import *import, const char *name)
+{
+	const struct planned_zone *found = NULL;
+
+	for (const char *at = name; at && !found; at = name_parent(at)) {
+		found = find_kept(import, import->zone_count, at);
+	}
+	return found;
+}
+
+/* Names that were published in another way, but are below a zone that came over with others: they
+ * fall to its provider, whose credential may not be good for them. */
+static void say_shared(struct import *import)
+{
+	struct strlist shared = { 0 }, missing = { 0 };
+	char *names;
+
+	for (size_t i = 0; i < import->missing.count; i++) {
+		const char *name = import->missing.item[i];
+
+		if (!zone_of(import, name)) {
+			strlist_add(&missing, name);
+		} else if (!find_kept(import, import->zone_count, name)) {
+			strlist_add(&shared, name);
+		}
+	}
+	strlist_clear(&import->missing);
+	import->missing = missing;
+	if (shared.count > 0) {
+		names = strlist_join(&shared, " ");
+		import_say(import, IMPORT_TODO, "zones",
+			   "these names are below a zone that came over with others, whose "
+			   "provider publishes for them now: see whether it may (`dns01 probe "
+			   "NAME`): %s",
+			   names);
+		free(names);
+	}
+	strlist_clear(&shared);
+}
+
 static void say_missing(struct import *import)
 {
 	char *names;
@@ -225,5 +265,6 @@ void match_zones(struct import *import)
 			name_provider(import, provider);
 		}
 	}
+	say_shared(import);
 	say_missing(import);
 }

@@ -236,6 +236,35 @@ static void zones_are_as_few_as_serve_all(void **state)
 	issued_clear(&alone);
 }
 
+/* What was published by a hook falls to the plugin's zone above it. */
+static void names_below_a_zone_that_came_over_are_said(void **state)
+{
+	struct bed *bed = *state;
+	struct issued apex = issue(KEY_P256, "example.com", NULL);
+	struct issued below = issue(KEY_P256, "a.example.com", "example.com");
+	struct issued alone = issue(KEY_P256, "x.example.net", NULL);
+	struct import_report *report;
+
+	put_account(bed);
+	put_credential(bed);
+	put_renewal(bed, "1", BY_TSIG);
+	put_live(bed, "1", &apex);
+	put_renewal(bed, "2", "authenticator = manual\nmanual_auth_hook = /bin/hook\n");
+	put_live(bed, "2", &below);
+	report = import_good(bed, "certbot");
+	expect_line(report, IMPORT_TODO, "zones", "(`dns01 probe NAME`): a.example.com");
+	expect_in_file(bed, CONF, "No provider publishes", false);
+	import_report_free(report);
+	put_renewal(bed, "3", "authenticator = webroot\n");
+	put_live(bed, "3", &alone);
+	report = import_good(bed, "certbot");
+	expect_line(report, IMPORT_TODO, "zones", "cannot be renewed: x.example.net");
+	import_report_free(report);
+	issued_clear(&apex);
+	issued_clear(&below);
+	issued_clear(&alone);
+}
+
 /* How its names were proved before does not matter where a zone serves them. */
 static void names_that_are_served_need_no_word(void **state)
 {
@@ -638,6 +667,7 @@ int main(void)
 		TEST(what_a_plain_crash_left_is_taken_up),
 		TEST(names_that_are_taken_get_a_number),
 		TEST(zones_are_as_few_as_serve_all),
+		TEST(names_below_a_zone_that_came_over_are_said),
 		TEST(names_that_are_served_need_no_word),
 		TEST(renew_before_is_read_in_words),
 		TEST(files_that_are_none_stop_nothing),
