@@ -221,15 +221,15 @@ static enum err_code write_lineages(struct apply *apply)
 /* Without any configuration yet, the main file is made as well: last. */
 static enum err_code write_conf(struct apply *apply)
 {
-	static const char main_text[] = "include = [ \"conf.d/*.conf\" ];\n";
 	const struct import *import = apply->import;
-	char *text = emit_text(import);
+	char *text = emit_text(import), *main_text = emit_main_text(import);
 	enum err_code code = write_file(apply, import->into, text, 0644);
 
 	if (code == ERR_NONE && !import->alone && !import->args->conf) {
 		code = write_file(apply, import->main_file, main_text, 0644);
 	}
 	free(text);
+	free(main_text);
 	return code;
 }
 

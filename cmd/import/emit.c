@@ -133,6 +133,20 @@ char *emit_text(const struct import *import)
 	return buf_detach(&out);
 }
 
+/* It names the state folder: another one than the usual holds what was carried over. */
+char *emit_main_text(const struct import *import)
+{
+	struct conf *conf = conf_new();
+	char *state, *text;
+
+	set_text(&conf->state, import->args->state);
+	state = conf_dump_brief(conf, import->args->rows);
+	text = xasprintf("%sinclude = [ \"conf.d/*.conf\" ];\n", state);
+	free(state);
+	conf_free(conf);
+	return text;
+}
+
 enum err_code emit_merged(const struct import *import, struct conf **out, struct err *err)
 {
 	struct conf *conf = NULL;

@@ -241,6 +241,8 @@ bool match_takes(const struct found_certificate *certificate); /* it is new */
 
 /* The text of the file; gives. */
 char *emit_text(const struct import *import);
+/* That of the main file, where there is none yet; gives. */
+char *emit_main_text(const struct import *import);
 /* What is there and what is new as one configuration, checked; gives. */
 enum err_code emit_merged(const struct import *import, struct conf **out,
 			  struct err *err) MUST_CHECK;

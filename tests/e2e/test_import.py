@@ -189,6 +189,9 @@ def test_certbot_goes_on_with_its_account_and_hooks(bed):
     assert serial(bed, bed.current("example.com")) == serial(
         bed, f"{folder}/live/example.com")
     assert old.account_urls() == [certbot_account(folder)]
+    # What was imported to a place of its own is found there without more.
+    plan = bed.dns01("renew", "--plan", "-c", old.conf).assert_ok().out
+    assert re.search(r"^example.com +waits", plan, re.M), plan
     assert_goes_on(old, pebble, site, "example.com")
     assert old.account_urls() == [certbot_account(folder)]
     for name in ("hook", "shared"):

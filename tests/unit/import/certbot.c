@@ -110,6 +110,7 @@ static void everything_is_carried_over(void **state)
 	expect_in_file(bed, CONF, "deploy = ( [ \"/usr/bin/true\", \"a\", \"b\" ] );", true);
 	expect_in_file(bed, CONF, "contact = [ \"mailto:a@example.com\" ];", true);
 	expect_in_file(bed, "etc/dns01.conf", "conf.d/*.conf", true);
+	expect_in_file(bed, "etc/dns01.conf", ours, true); /* state */
 	expect_in_file(bed, "etc/imported-certbot-rfc2136.key", TSIG_SECRET, true);
 	assert_int_equal(bed_mode(bed, "etc/imported-certbot-rfc2136.key"), 0600);
 	assert_int_equal(account_load(ours, "certbot-ca.example", &record, NULL), ERR_NONE);
