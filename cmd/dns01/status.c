@@ -39,13 +39,13 @@ static void read_failure(struct status *status, struct status_lineage *found)
 						  &found->failure, &found->failed_at);
 }
 
-/* A failure begins with the command's program, and so does what names the command. */
-static const char *without_program(const char *failure, const char *what)
+/* A failure begins with the program or the path that failed, which what was to be done names. */
+static const char *without_subject(const char *failure, const char *what)
 {
-	size_t len = strcspn(failure, ":");
-	bool same = len > 0 && strncmp(failure, what, len) == 0 && failure[len] == ':';
+	const char *end = strstr(failure, ": ");
+	bool same = end && memmem(what, strlen(what), failure, (size_t)(end - failure));
 
-	return same && failure[len + 1] == ' ' ? failure + len + 2 : failure;
+	return same ? end + 2 : failure;
 }
 
 static void take_left(void *arg, const struct deploy_left *left)
@@ -58,7 +58,7 @@ static void take_left(void *arg, const struct deploy_left *left)
 		xreallocarray(lineage->left, lineage->left_count + 1, sizeof(*lineage->left));
 	lineage->left[lineage->left_count++] = (struct status_left){
 		.what = xstrdup(left->what),
-		.failure = failed ? xstrdup(row->failure ? without_program(row->failure, left->what)
+		.failure = failed ? xstrdup(row->failure ? without_subject(row->failure, left->what)
 							 : "it failed")
 				  : NULL,
 		.failed_at = failed ? row->failed_at : 0,

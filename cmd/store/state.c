@@ -25,10 +25,14 @@ enum err_code state_open(const char *path, struct err *err)
 		return err_set(err, ERR_IO, path, "the state folder must be a folder");
 	}
 	if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
-		return err_set(err, ERR_IO, path,
-			       "the state folder cannot be used by this user: %s; run as its owner "
-			       "or as root, or choose another by --state",
-			       strerror(errno));
+		return errno == EROFS
+			       ? err_set(err, ERR_IO, path,
+					 "the state folder is on a read-only file system: mount it "
+					 "writable, or choose another by --state")
+			       : err_set(err, ERR_IO, path,
+					 "the state folder cannot be used by this user: %s; run as "
+					 "its owner or as root, or choose another by --state",
+					 strerror(errno));
 	}
 	return ERR_NONE;
 }

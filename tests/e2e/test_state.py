@@ -357,7 +357,7 @@ def test_state_folder_that_is_a_file_is_refused(bed):
 def test_state_folder_on_a_read_only_disk_is_refused(bed):
     folder = bed.state("readonly")
     namespace.mount(["-t", "tmpfs", "-o", "ro", "tmpfs", folder])
-    _refused_unpublished(bed, folder, folder, "ead-only file system")
+    _refused_unpublished(bed, folder, folder, "read-only file system: mount it writable")
 
 
 def test_state_by_flag_may_be_relative(bed):

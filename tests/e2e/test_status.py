@@ -128,6 +128,14 @@ def test_deployment_that_failed_or_is_left_is_shown(bed):
     assert data(bed, path, OK)["lineages"][0]["to_deploy"] == []
 
 
+def test_export_that_failed_names_its_path_once(bed):
+    where = os.path.join(bed.dir, "nowhere", "a.pem")
+    _, _, path = simple(bed, certificate("example.com", lineage="a",
+                                         export=[{"layout": "haproxy", "path": where}]))
+    renew(bed, path).assert_failed(code=12)
+    assert status(bed, path, WARNING)[0].count(where) == 1
+
+
 def test_lineage_without_a_configuration_is_shown_and_alarms_nobody(bed):
     site, pebble, path = simple(bed, certificate("example.com", lineage="a"),
                                 certificate("*.example.com", lineage="b"))
