@@ -14,10 +14,24 @@ static void take_row(struct status_lineage *lineage, const struct renewal *row)
 		lineage->serial = xstrdup(row->serial);
 		lineage->not_before = row->not_before;
 		lineage->not_after = row->not_after;
+		lineage->revoked_at = row->revoked_at;
 	}
 }
 
-/* Of one that the configuration does not name there is only what is on disk. */
+/* That it was revoked is remembered, whoever names it. */
+static void read_revocation(struct status *status, struct status_lineage *found)
+{
+	struct renewal *row = NULL;
+
+	if (found->serial &&
+	    renewals_get(status->cli.renewals, found->name, &row, NULL) == ERR_NONE &&
+	    row->serial && strcmp(row->serial, found->serial) == 0) {
+		found->revoked_at = row->revoked_at;
+	}
+	renewal_free(row);
+}
+
+/* Of one that the configuration does not name there is what is on disk. */
 static void read_certificate(struct status *status, struct status_lineage *found)
 {
 	struct chain_facts facts;
@@ -198,6 +212,7 @@ static void add_others(struct status *status, const struct strlist *names)
 
 			lineage->name = xstrdup(names->item[i]);
 			read_certificate(status, lineage);
+			read_revocation(status, lineage);
 			read_failure(status, lineage);
 		}
 	}

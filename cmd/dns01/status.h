@@ -24,6 +24,7 @@ struct status_lineage {
 	/* of the certificate; not_after 0: there is none, or it cannot be read */
 	char *issuer, *names, *serial;
 	int64_t not_before, not_after;
+	int64_t revoked_at; /* by us; 0: it was not */
 	struct err trouble; /* it cannot be read; ERR_NONE: it can */
 	bool has_failure;   /* of the last run */
 	struct err failure;

@@ -96,6 +96,9 @@ static struct json *lineage_json(const struct status *status, const struct statu
 		json_set_str(object, "issuer", lineage->issuer);
 		json_set(object, "names", words_json(lineage->names));
 		json_set_str(object, "serial", lineage->serial);
+		if (lineage->revoked_at > 0) {
+			set_time(object, "revoked_at", lineage->revoked_at);
+		}
 	}
 	if (lineage->trouble.code != ERR_NONE) {
 		json_set(object, "trouble", cli_err_json(&lineage->trouble));

@@ -138,6 +138,10 @@ static void print_renewal(const struct status *status, const struct status_linea
 	const struct roster_item *item = lineage->item;
 	char *why, at[32];
 
+	if (!item && lineage->revoked_at > 0) {
+		time_format(at, lineage->revoked_at);
+		say("  revoked at %s", at);
+	}
 	if (!item) {
 		say("  renewal: never, the configuration does not name it");
 		return;

@@ -94,6 +94,7 @@ def test_what_was_issued_by_flags_is_revoked_without_more(bed):
     serial = bed.assert_issued(pebble, NAMES).serial
     bed.dns01("revoke", "--state", bed.state(), "test").assert_ok()
     assert _status(pebble, serial)[0] == "Revoked"
+    assert "  revoked at 20" in bed.dns01("status", "--state", bed.state()).assert_ok().out
 
 
 def test_an_account_that_did_not_issue_it_is_told_so(bed):
