@@ -208,6 +208,7 @@ void cli_log_setup(const struct options *options);
 /* Prints a line on standard output. On a terminal what is too long goes on in the next one, from
  * column indent on, which is behind what stands in its first columns. */
 void ui_print(const char *line, size_t indent);
+bool ui_is_watched(void); /* standard output is a terminal */
 
 struct ui;
 /* On a terminal: live lines, a row for each name and name server; else plain lines; with

@@ -1,6 +1,8 @@
 /* What `dns01 renew` shows: a line for each lineage that changed or failed, a table of the plan. */
 #include "renew.h"
 
+#define IDLE_SHOWN 10
+
 struct renew_show {
 	struct cli *cli;
 	struct deploying *deploying;
@@ -218,6 +220,39 @@ static void print_json(struct renew_show *show, const struct err *err,
 	json_free(object);
 }
 
+static void print_idle_item(const struct roster *roster, const struct roster_item *item)
+{
+	char *why = roster_text(roster, item), *line;
+	char at[32];
+
+	time_format(at, item->plan.at_s);
+	line = item->plan.state == PLAN_WAITS
+		       ? xasprintf("%s: not due until %s: %s", item->lineage, at, why)
+		       : xasprintf("%s: not tried now: %s", item->lineage, why);
+	ui_print(line, 2);
+	free(line);
+	free(why);
+}
+
+/* Silence is for timers: a person who looks on is told why nothing happened. */
+static void print_idle(const struct renew_show *show)
+{
+	const struct options *options = &show->cli->options;
+	size_t count = roster_count(show->roster);
+
+	if (options->json || options->quiet || options->loop || !ui_is_watched()) {
+		return;
+	}
+	for (size_t i = 0; i < count && i < IDLE_SHOWN; i++) {
+		if (!roster_at(show->roster, i)->trouble) {
+			print_idle_item(show->roster, roster_at(show->roster, i));
+		}
+	}
+	if (count > IDLE_SHOWN) {
+		printf("and %zu more: `dns01 renew --plan` shows them\n", count - IDLE_SHOWN);
+	}
+}
+
 void renew_show_end(struct renew_show *show, const struct err *err,
 		    const struct fleet_result *result)
 {
@@ -234,6 +269,8 @@ void renew_show_end(struct renew_show *show, const struct err *err,
 	}
 	if (err) {
 		cli_print_error(err, false);
+	} else if (show->begun.count == 0 && result->failed == 0) {
+		print_idle(show);
 	}
 	if (show->cli->options.json) {
 		print_json(show, err, result);

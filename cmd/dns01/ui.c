@@ -52,6 +52,11 @@ void ui_free(struct ui *ui)
 
 /* ---- long lines ------------------------------------------------------------ */
 
+bool ui_is_watched(void)
+{
+	return isatty(STDOUT_FILENO);
+}
+
 /* Of standard output, where it is a terminal. */
 static size_t width_of_output(void)
 {

@@ -305,6 +305,24 @@ def test_long_lines_are_broken_at_blanks_on_a_terminal_only(bed):
         assert shown.split() == plain.split()
 
 
+def test_run_with_nothing_to_do_says_why_on_a_terminal_only(bed):
+    site, pebble = bed.site(secondaries=()), bed.pebble()
+    conf = site_config(bed, pebble, site, *NAMES)
+    bed.dns01("renew", "-c", conf).assert_ok()
+    plain = bed.dns01("renew", "-c", conf).assert_ok()
+    assert plain.out == plain.err == ""
+    for arguments in (("renew", "-c", conf), ("renew", "-c", conf, "test")):
+        code, shown = _on_a_terminal(bed, *arguments, columns=80, rows=50)
+        assert code == 0 and shown.startswith("test: not due until 20"), shown
+    assert _on_a_terminal(bed, "renew", "-q", "-c", conf, columns=80, rows=50) == (0, "")
+    pebble.stop()
+    bed.dns01("renew", "-c", conf, "--force").assert_failed()
+    conf = site_config(bed, pebble, site, *NAMES, keys=["p384"])
+    code, shown = _on_a_terminal(bed, "renew", "-c", conf, columns=200, rows=50)
+    assert code == 0 and shown.startswith("test: not tried now: its key type changed"), shown
+    assert "tried again at 20" in shown
+
+
 def test_progress_is_drawn_in_place_on_a_terminal_only(bed):
     site = bed.site(secondaries=(Behind("nsd", lag_s=0.3),))
     conf = site_config(bed, bed.pebble(), site, *NAMES)
