@@ -300,7 +300,7 @@ def test_limit_of_an_account_is_kept_and_the_rest_comes_later(bed):
     result = json.loads(renew(bed, path, "--json").assert_ok().out)
     assert (result["issued"], result["failed"], result["postponed"]) == (3, 0, 2), result
     assert_nothing_to_do(bed, path)
-    grow_older(bed, 3 * HOUR)
+    grow_older(bed, 3 * HOUR + 5)  # the CA counts an order when it arrives
     assert len(changed(bed, path)) == 2
     assert pebble.issued() == 5
 
