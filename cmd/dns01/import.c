@@ -36,10 +36,29 @@ static void print_lines(const struct import_report *report, bool quiet)
 	}
 }
 
+/* Certificates are there, and none came over, now or before. */
+static bool left_out(const struct import_report *report)
+{
+	static const char certificate[] = "certificate ";
+	bool left = false, there = false;
+
+	for (size_t i = 0; i < report->count; i++) {
+		const struct import_line *line = &report->line[i];
+
+		if (strncmp(line->subject, certificate, strlen(certificate)) == 0) {
+			left = left || line->kind == IMPORT_LEFT;
+			there = there || line->kind != IMPORT_LEFT;
+		}
+	}
+	return left && !there;
+}
+
 static void print_end(const struct import_report *report, bool dry_run)
 {
 	if (!report->file) {
-		printf("nothing new in %s\n", report->folder);
+		printf("%s %s\n",
+		       left_out(report) ? "nothing could be carried over of" : "nothing new in",
+		       report->folder);
 	} else if (dry_run) {
 		printf("nothing is written; without --dry-run it would be %s\n", report->file);
 	} else {

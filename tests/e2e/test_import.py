@@ -447,6 +447,7 @@ def test_lego_goes_on_with_its_account(bed):
     unknown = old.lines("--dry-run")
     said(unknown, "left", "account", "--ca URL")
     said(unknown, "left", "certificate example.com", "--ca URL")
+    assert "nothing could be carried over of" in old.run().assert_ok().out
     lines = old.lines("--ca", pebble.directory, "--ca-root", pebble.ca_root)
     uri = lego_account(folder)[1]["registration"]["uri"]
     said(lines, "carried", "account lego-127.0.0.1", uri)
@@ -457,7 +458,8 @@ def test_lego_goes_on_with_its_account(bed):
     serve(old, site)
     assert old.account_urls() == [uri]
     assert_goes_on(old, pebble, site, "example.com")
-    assert "nothing new" in old.run().assert_ok().out
+    again = old.run("--ca", pebble.directory, "--ca-root", pebble.ca_root)
+    assert "nothing new" in again.assert_ok().out
 
 
 def to_version_5(folder, directory):
