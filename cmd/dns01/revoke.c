@@ -78,10 +78,14 @@ static enum err_code read_file(struct revoke_run *run, const char *path, struct 
 	struct buf pem;
 	enum err_code code = file_read(path, CHAIN_PEM_MAX, &pem, err);
 
-	if (code == ERR_NONE) {
-		code = chain_parse(buf_str(&pem), pem.len, &run->chain, err);
+	/* What the file holds in place of certificates may be a secret. */
+	if (code == ERR_NONE &&
+	    chain_parse(buf_str(&pem), pem.len, &run->chain, NULL) != ERR_NONE) {
+		code = err_set(err, ERR_USAGE, path,
+			       "it does not hold a certificate in PEM, or something else beside: "
+			       "give its cert.pem or fullchain.pem");
 	}
-	buf_clear(&pem);
+	buf_wipe(&pem);
 	return code == ERR_NONE ? code : err_subject(err, "%s", path);
 }
 
