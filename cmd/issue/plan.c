@@ -257,12 +257,21 @@ void plan_make(const struct plan_input *input, struct plan *out)
 	*out = plan;
 }
 
+/* What is replaced anyway needs no window; but if it fails over and over, then it matters whether
+ * what is there is about to be revoked. */
+static bool is_of_interest(const struct renewal *row, enum plan_reason reason)
+{
+	if (reason >= PLAN_NAMES && reason <= PLAN_CHAIN) {
+		return row->failures > 0;
+	}
+	return reason >= PLAN_WINDOW && reason != PLAN_FORCED;
+}
+
 bool plan_asks(const struct plan_input *input, const struct plan *plan)
 {
 	const struct renewal *row = input->row;
 
-	if (!row || !row->serial || !row->cert_id || plan->reason < PLAN_WINDOW ||
-	    plan->reason == PLAN_FORCED) {
+	if (!row || !row->serial || !row->cert_id || !is_of_interest(row, plan->reason)) {
 		return false;
 	}
 	/* The answer may be a day old at most: a clock that went back does not lengthen that. */

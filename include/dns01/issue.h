@@ -162,7 +162,8 @@ void plan_make(const struct plan_input *input, struct plan *out);
 char *plan_text(const struct plan_input *input, const struct plan *plan);
 /* The same without what it waits for; gives. */
 char *plan_reason_text(const struct plan_input *input, const struct plan *plan);
-/* Whether the CA shall be asked for its window now: never after expiry or before a change. */
+/* Whether the CA shall be asked for its window now: never after expiry, and before a change only
+ * where that failed. */
 bool plan_asks(const struct plan_input *input, const struct plan *plan);
 
 /* What a row becomes; draw is uniform. Only the row's own numbers change. */

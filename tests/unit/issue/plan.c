@@ -329,6 +329,9 @@ static void the_ca_is_asked_when_it_said_and_not_in_vain(void **state)
 	input.names = "www.example.com"; /* it is replaced anyway */
 	plan_make(&input, &plan);
 	assert_false(plan_asks(&input, &plan));
+	row.failures = 1; /* or not so soon */
+	plan_make(&input, &plan);
+	assert_true(plan_asks(&input, &plan));
 	input.row = NULL;
 	plan_make(&input, &plan);
 	assert_false(plan_asks(&input, &plan));
