@@ -15,7 +15,7 @@
 #define KILL_STEPS_LOG2 11 /* a run is killed, or stopped, at its step 2047 at the latest */
 #define STOP_MAX_US (11 * SECOND_US) /* as DESIGN says, and a moment */
 #define AGAIN_MAX 24                 /* idle runs of one process */
-#define BUSY_KILLED_EACH 4
+#define BUSY_KILLED_EACH 3
 #define COMMAND "/usr/bin/deploy"
 
 /* ---- the disk ---- */

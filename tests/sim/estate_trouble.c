@@ -335,7 +335,7 @@ static const struct {
 	[TROUBLE_DOWN] = { 7 * 24, DOWN_SILENT },
 	[TROUBLE_HOURLY] = { 30 * 24, 0 },
 	[TROUBLE_BLIND] = { 5 * 24, 0 },
-	[TROUBLE_BUSY] = { 24, 0 },
+	[TROUBLE_BUSY] = { 3 * 24, 0 },
 	[TROUBLE_ARI] = { 60 * 24, ARI_PAST },
 	[TROUBLE_PROFILE] = { 30 * 24, PROFILE_REFUSED },
 	[TROUBLE_PRIMARY] = { 4 * 24, 0 },

@@ -32,7 +32,7 @@ static const struct plot {
 	bool clock;           /* it is wrong now and then, and that is all that goes wrong */
 	bool spread;          /* the certificates come one after another; and the host is off now
 			       * and then until many of them are near their end */
-	unsigned outages;     /* of some CA, longer than what its certificates have left */
+	unsigned outages;     /* of a CA, longer than what its certificates have left */
 	int64_t hourly;       /* the CA is up for an hour of so many */
 	unsigned revocations; /* of many certificates at once */
 	size_t limit;         /* orders in three hours; 0: plenty */
@@ -100,7 +100,6 @@ static const struct plot {
 	  .days = 120,
 	  .calm = true,
 	  .spread = true,
-	  .revocations = 2,
 	  .limit = 3 },
 };
 
@@ -230,7 +229,7 @@ static struct holding *draw_sharer(const struct holding *holding)
 	struct estate *estate = holding->estate;
 	struct holding *other = NULL;
 
-	if (holding->index > 0 && sim_below(estate->sim, 3) == 0) {
+	if (holding->index > 0 && sim_below(estate->sim, 2)) {
 		other = &estate->holding[sim_below(estate->sim, holding->index)];
 	}
 	return other && !other->paired ? other : NULL;
@@ -264,7 +263,7 @@ static void draw_names(struct holding *holding, struct holding *sharer)
 		strlist_add(&holding->names, sharer->names.item[0]);
 	}
 	strlist_addf(&holding->names, "h%zu.%s", holding->index, zone);
-	if (sim_below(sim, 3) == 0) {
+	if (sim_below(sim, 2)) {
 		strlist_addf(&holding->names, "*.h%zu.%s", holding->index, zone);
 	} else if (sim_below(sim, 3) == 0) {
 		strlist_addf(&holding->names, "w%zu.%s", holding->index, zone);
@@ -334,11 +333,12 @@ static void add_office(struct estate *estate, const struct plot *plot, int64_t l
 				   .limit = plot->limit > 0 ? plot->limit : 300 };
 	snprintf(office->url, sizeof(office->url), "https://ca%zu.test", office->index);
 	snprintf(office->account, sizeof(office->account), "ca%zu", office->index);
-	office->has_ari = life_s > 2 * 86400 && (plot->revocations > 0 || sim_below(sim, 3) > 0);
+	office->has_ari = life_s > 2 * 86400 &&
+			  (plot->revocations > 0 || plot->spread || sim_below(sim, 3) > 0);
 	office->ask_again_s = asks_s[sim_below(sim, ARRAY_LEN(asks_s))];
 	office->ca = ca_new(office->url, office->has_ari ? &estate_rules : &estate_plain_rules);
 	office->ca->house = office;
-	office->profiles = life_s > 2 * 86400 && sim_below(sim, 2);
+	office->profiles = life_s > 2 * 86400 && (plot->outages > 0 || sim_below(sim, 2));
 	office->binds = sim_below(sim, 3) == 0;
 	if (office->binds) {
 		bind_office(office);
@@ -555,7 +555,8 @@ static struct estate *estate_new(struct sim *sim, const char *state, const struc
 	return estate;
 }
 
-/* A week, or more. */
+/* A week, or more, of the CA whose certificates live shortest; at another time it is short of a
+ * profile for as long. */
 static void draw_outage(struct estate *estate)
 {
 	struct sim *sim = estate->sim;
@@ -563,10 +564,18 @@ static void draw_outage(struct estate *estate)
 
 	trouble_add(estate, &(struct trouble){
 				    .kind = TROUBLE_DOWN,
-				    .which = sim_below(sim, estate->office_count),
+				    .which = estate->office_count - 1,
 				    .from_us = from_us,
 				    .until_us = from_us + (7 + (int64_t)sim_below(sim, 4)) * DAY_US,
 				    .value = 1 + (int64_t)sim_below(sim, DOWN_SILENT),
+			    });
+	from_us = (int64_t)sim_below(sim, (uint64_t)estate->end_us);
+	trouble_add(estate, &(struct trouble){
+				    .kind = TROUBLE_PROFILE,
+				    .which = estate->office_count - 1,
+				    .from_us = from_us,
+				    .until_us = from_us + 10 * DAY_US,
+				    .value = 1 + (int64_t)sim_below(sim, PROFILE_REFUSED),
 			    });
 }
 
@@ -597,7 +606,8 @@ static void draw_clock(struct estate *estate)
 	}
 }
 
-/* For as long as certificates of 45 days wait for their renewal, and a little less. */
+/* For as long as certificates of 45 days wait for their renewal, and a little less, so that many
+ * end soon; in the end all are revoked, and then all are of one age. */
 static void draw_absences(struct estate *estate)
 {
 	struct sim *sim = estate->sim;
@@ -605,6 +615,10 @@ static void draw_absences(struct estate *estate)
 	for (int64_t at_us = 40 * DAY_US; at_us < estate->end_us; at_us += 30 * DAY_US) {
 		int64_t from_us = at_us + (int64_t)sim_below(sim, 5 * DAY_US);
 
+		if (at_us + 30 * DAY_US > estate->end_us) {
+			doom_at(estate, from_us, true);
+			break;
+		}
 		trouble_add(estate, &(struct trouble){
 					    .kind = TROUBLE_OFF,
 					    .from_us = from_us,
@@ -640,8 +654,7 @@ static void draw_trouble(struct estate *estate, const struct plot *plot)
 		draw_absences(estate);
 	}
 	for (unsigned i = 0; i < plot->revocations; i++) {
-		doom_at(estate, (int64_t)sim_below(sim, (uint64_t)plot->days * DAY_US),
-			plot->spread);
+		doom_at(estate, (int64_t)sim_below(sim, (uint64_t)plot->days * DAY_US), false);
 	}
 }
 
