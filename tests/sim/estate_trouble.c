@@ -394,7 +394,7 @@ void trouble_draw(struct estate *estate)
 			lasts_us = between(sim, HOUR_US / 4, life_us / 4);
 		}
 		if (kind == TROUBLE_ARI && value == ARI_PAST && lasts_us > PAST_MAX_US) {
-			value = ARI_FAR;
+			lasts_us = PAST_MAX_US;
 		}
 		trouble_add(estate, &(struct trouble){
 					    .kind = kind,
