@@ -62,31 +62,28 @@ struct pem_reader {
 enum err_code pem_next(struct pem_reader *reader, struct buf *der, bool *more,
 		       struct err *err) MUST_CHECK;
 
-/* A part of a certificate's DER, borrowed from it. */
-struct octets {
-	const unsigned char *data; /* NULL: it is not there */
-	size_t len;
-};
-
-/* A certificate for those who only tell of it. */
+/* A certificate for those who only tell of it, RFC 5280 s.4.1. A SEQUENCE in a string is DER. */
 struct leaf {
-	struct octets serial;          /* of the INTEGER */
-	struct octets issuer, subject; /* SEQUENCEs with their headers */
-	struct leaf_time {
-		int type; /* V_ASN1_UTCTIME or V_ASN1_GENERALIZEDTIME */
-		struct octets text;
-	} not_before, not_after;
-	struct octets alt_names, authority; /* values of these extensions */
-	const char *key_type;               /* NULL: none that we make */
+	struct leaf_body {
+		ASN1_INTEGER *version, *serial;
+		ASN1_STRING *algorithm;
+		ASN1_STRING *issuer, *subject; /* SEQUENCEs */
+		X509_VAL *validity;
+		struct leaf_key {
+			X509_ALGOR *algorithm;
+			ASN1_BIT_STRING *bits;
+		} * key;
+		ASN1_BIT_STRING *issuer_id, *subject_id;
+		STACK_OF(X509_EXTENSION) * extensions; /* NULL: none */
+	} * body;
+	ASN1_STRING *algorithm; /* a SEQUENCE */
+	ASN1_BIT_STRING *signature;
 };
-/* False: der is not one certificate, or not DER, which RFC 5280 s.4.1 asks for. */
-bool leaf_parse(const struct buf *der, struct leaf *out) MUST_CHECK;
-/* Of leaf->alt_names, which is there. */
-bool leaf_alt_names(const struct leaf *leaf, struct octets *names) MUST_CHECK;
-/* The first of names, which are not empty; dns->data is NULL where it is of another kind. */
-bool alt_name_take(struct octets *names, struct octets *dns) MUST_CHECK;
-/* False: its authority has no identifier of a key. */
-bool leaf_key_id(const struct leaf *leaf, struct octets *id);
+/* Gives for leaf_free; NULL: der is not one certificate, and OpenSSL says why. */
+struct leaf *leaf_parse(const struct buf *der);
+void leaf_free(struct leaf *leaf); /* NULL is fine */
+/* As key_type_name(); NULL: none that we make. */
+const char *leaf_key_type(const struct leaf *leaf);
 
 /* What is told of a chain's first certificate; facts are empty before. chain_facts_clear() in any
  * case. */
