@@ -1,7 +1,5 @@
 #include "row.h"
 
-#include <errno.h>
-
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -64,21 +62,17 @@ static enum err_code check_changed(const char *state, const char *name, const ch
 		char *path = xasprintf("%s/certs/%s/current/%s", state, name, files[i]);
 
 		if (strstr(stamp, files[i]) && !is_whole(path)) {
-			code = err_set(err, ERR_IO, path, "was cut off");
+			code = err_set(err, ERR_PROTOCOL, path, "was cut off");
 		}
 		free(path);
 	}
 	return code;
 }
 
-/* What may not be read may be whole. */
-static bool is_readable(const char *state, const char *name)
+/* What cannot be read now may be whole. */
+static bool is_damage(enum err_code code)
 {
-	char *path = xasprintf("%s/certs/%s/current/fullchain.pem", state, name);
-	bool readable = access(path, R_OK) == 0 || errno == ENOENT;
-
-	free(path);
-	return readable;
+	return code == ERR_NOT_FOUND || code == ERR_PROTOCOL || code == ERR_LIMIT;
 }
 
 /* What a full disk or a hand left is no certificate: then the row has no serial, as where none was
@@ -89,7 +83,7 @@ static enum err_code read_certificate(const char *state, struct renewal *row, st
 	struct err why;
 	enum err_code code = lineage_facts(state, row->lineage, &facts, &why);
 
-	if (code != ERR_NONE && !is_readable(state, row->lineage)) {
+	if (code != ERR_NONE && !is_damage(code)) {
 		*err = why;
 		return code;
 	}

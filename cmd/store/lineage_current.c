@@ -82,7 +82,7 @@ enum err_code lineage_facts(const char *state, const char *name, struct chain_fa
 		code = err_set(err, ERR_NOT_FOUND, name, "there is no certificate yet");
 	}
 	if (code == ERR_NONE && chain_facts_parse(buf_str(&pem), pem.len, out, NULL) != ERR_NONE) {
-		code = err_set(err, ERR_IO, path, "is not a chain of certificates any more");
+		code = err_set(err, ERR_PROTOCOL, path, "is not a chain of certificates any more");
 	}
 	buf_clear(&pem);
 	free(path);

@@ -389,8 +389,8 @@ enum err_code lineage_read(const char *state, const char *name, struct lineage_c
 			   struct err *err) MUST_CHECK;
 void lineage_current_clear(struct lineage_current *current);
 /* What is told of its leaf alone, cheaply (chain_facts_parse): neither the rest of its chain nor
- * its key is looked at, nothing is made or locked. ERR_NOT_FOUND: none yet. Gives for
- * chain_facts_clear. */
+ * its key is looked at, nothing is made or locked. ERR_NOT_FOUND: none yet; ERR_PROTOCOL or
+ * ERR_LIMIT: what is there is none. Gives for chain_facts_clear. */
 enum err_code lineage_facts(const char *state, const char *name, struct chain_facts *out,
 			    struct err *err) MUST_CHECK;
 /* Makes the links certs/NAME/{privkey,cert,chain,fullchain}.pem into current, for programs that

@@ -270,6 +270,28 @@ static void a_damaged_certificate_is_due(void **state)
 	assert_damaged(*state, "privkey.pem", "", 0600);
 }
 
+/* A disk that fails for a moment must not make a whole store be ordered anew. */
+static void what_cannot_be_read_is_not_taken_for_damaged(void **state)
+{
+	struct bed *bed = *state;
+	struct made made = make(bed);
+	struct lineage *lineage = lineage_of(bed);
+	char *path = bed_path(bed, "certs/example.com/current/fullchain.pem");
+	struct key *key = new_key();
+
+	strlist_add(&add(&made, "example.com", "*.example.com")->names, "example.com");
+	assert_int_equal(store(lineage, key, "", NULL), ERR_NONE);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0); /* opens, and cannot be read */
+	reopen(bed, &made);
+	assert_non_null(roster_at(made.roster, 0)->trouble);
+	assert_non_null(strstr(roster_at(made.roster, 0)->trouble->text, "cannot read"));
+	free(path);
+	key_free(key);
+	lineage_free(lineage);
+	end(&made);
+}
+
 /* ---- who only looks ---------------------------------------------------------------------- */
 
 /* A certificate on disk, and nothing remembered of it. */
@@ -456,6 +478,7 @@ int main(void)
 		TEST(rows_follow_what_is_on_disk),
 		TEST(names_that_failed_too_often_wait),
 		TEST(a_damaged_certificate_is_due),
+		TEST(what_cannot_be_read_is_not_taken_for_damaged),
 		TEST(a_look_without_rows_shows_the_same_and_writes_them),
 		TEST(a_key_that_is_gone_is_no_trouble_of_a_look),
 		TEST(a_look_makes_no_folder),

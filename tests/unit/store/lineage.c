@@ -160,7 +160,7 @@ static void what_is_told_of_the_leaf_is_read_alone(void **state)
 	assert_string_equal(facts.key_type, "p256");
 	chain_facts_clear(&facts);
 	assert_int_equal(file_write_durable(path, "x", 1, 0644, NULL), ERR_NONE);
-	assert_int_equal(lineage_facts(bed->state, "example.com", &facts, &err), ERR_IO);
+	assert_int_equal(lineage_facts(bed->state, "example.com", &facts, &err), ERR_PROTOCOL);
 	assert_non_null(strstr(err.subject, "fullchain.pem"));
 	assert_string_equal(err.text, "is not a chain of certificates any more");
 	free(path);
