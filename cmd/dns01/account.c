@@ -35,6 +35,9 @@ static struct json *account_json(const char *name, const char *directory,
 		json_set_str(object, "key_type", key_type_name(key_type_of(record->key)));
 		json_set_str(object, "thumbprint", thumbprint);
 	}
+	if (record && record->deactivated) {
+		json_set_str(object, "status", "deactivated");
+	}
 	if (record && record->next) {
 		key_thumbprint(record->next, thumbprint);
 		json_set_str(object, "next_thumbprint", thumbprint);
@@ -52,6 +55,9 @@ static void print_account(const char *name, const char *directory,
 	}
 	printf("%s\n  directory   %s\n  account     %s\n", name, directory,
 	       record && record->url ? record->url : "not registered yet");
+	if (record && record->deactivated) {
+		puts("  status      deactivated");
+	}
 	if (record) {
 		printf("  key         %s\n  thumbprint  %s\n",
 		       key_type_name(key_type_of(record->key)), thumbprint);
@@ -262,7 +268,8 @@ static enum err_code open_registered(struct account_run *run, struct err *err)
 			       "this account is not registered yet; `dns01 account register` does "
 			       "that, and `recover` finds one by its key");
 	}
-	return code;
+	return code == ERR_NONE ? account_usable(run->cli.conf->state, name, run->record, err)
+				: code;
 }
 
 static void on_updated(void *arg, const struct err *err)
@@ -297,19 +304,22 @@ static void start_update(struct account_run *run)
 static void on_deactivated(void *arg, const struct err *err)
 {
 	struct account_run *run = arg;
-	struct json *json;
+	const char *state = run->cli.conf->state;
+	struct err save_err;
 	char *fact;
 
 	if (err) {
 		end(run, err);
 		return;
 	}
+	run->record->deactivated = true;
+	if (account_save(state, run->account->name, run->record, &save_err) != ERR_NONE) {
+		cli_fail(&run->cli, &save_err);
+	}
 	fact = xasprintf("The account is deactivated, for good. Its certificates stay valid. To "
 			 "register anew,\nmove %s/accounts/%s away.",
-			 run->cli.conf->state, run->account->name);
-	json = json_now(run);
-	json_set_str(json, "status", "deactivated");
-	end_well(run, fact, json);
+			 state, run->account->name);
+	end_well(run, fact, json_now(run));
 	free(fact);
 }
 

@@ -243,6 +243,11 @@ static enum err_code open_account(struct revoke_run *run, struct err *err)
 			       "`dns01 account recover` finds it by its key, and --by-key revokes "
 			       "without one");
 	}
+	if (code == ERR_NONE && run->record->deactivated) {
+		return err_set(err, ERR_CONFIG, name,
+			       "the account that issued it was deactivated, for good; --by-key "
+			       "revokes without one");
+	}
 	return code;
 }
 

@@ -78,6 +78,17 @@ out:
 	return code;
 }
 
+enum err_code account_usable(const char *state, const char *name,
+			     const struct account_record *record, struct err *err)
+{
+	return !record->deactivated
+		       ? ERR_NONE
+		       : err_set(err, ERR_CONFIG, name,
+				 "the account was deactivated, for good; move %s/accounts/%s away, "
+				 "and a new one is registered",
+				 state, name);
+}
+
 enum err_code account_open(const char *state, const struct conf_account *account,
 			   struct account_record **out, struct err *err)
 {
@@ -90,11 +101,14 @@ enum err_code account_open(const char *state, const struct conf_account *account
 	if (code != ERR_NONE) {
 		return code;
 	}
-	if (strcmp(record->directory, account->directory) != 0) {
+	code = account_usable(state, account->name, record, err);
+	if (code == ERR_NONE && strcmp(record->directory, account->directory) != 0) {
 		code = err_set(err, ERR_CONFIG, account->name,
 			       "the account's key was registered at %s, and the configuration says "
 			       "%s; give the new CA an account of its own name",
 			       record->directory, account->directory);
+	}
+	if (code != ERR_NONE) {
 		account_record_free(record);
 		return code;
 	}

@@ -37,6 +37,7 @@ static enum err_code load_facts(const char *folder, struct account_record *recor
 	}
 	record->directory = xstrdup(json_str(facts, "directory"));
 	record->url = xstrdup(json_str(facts, "url"));
+	record->deactivated = json_bool(facts, "deactivated", false);
 out:
 	json_free(facts);
 	buf_clear(&text);
@@ -86,6 +87,9 @@ static enum err_code save_facts(const char *folder, const struct account_record 
 
 	json_set_str(facts, "directory", record->directory);
 	json_set_str(facts, "url", record->url);
+	if (record->deactivated) {
+		json_set_bool(facts, "deactivated", true);
+	}
 	text = json_pretty(facts);
 	code = file_write_durable(path, text, strlen(text), 0600, err);
 	free(text);

@@ -94,6 +94,9 @@ char *lineage_conf_text(const struct conf *conf, const struct conf_certificate *
 
 /* ---- accounts ------------------------------------------------------------------- */
 
+/* ERR_CONFIG where it was deactivated: no CA takes its requests any more. */
+enum err_code account_usable(const char *state, const char *name,
+			     const struct account_record *record, struct err *err) MUST_CHECK;
 /* The account's key as the state folder has it, made and saved when it is new. Gives. */
 enum err_code account_open(const char *state, const struct conf_account *account,
 			   struct account_record **out, struct err *err) MUST_CHECK;

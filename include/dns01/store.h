@@ -296,8 +296,9 @@ enum err_code state_db_copy(const char *state, const char *name, const char *pat
 /* ---- accounts --------------------------------------------------------------------- */
 
 struct account_record {
-	char *directory; /* URL of the CA */
-	char *url;       /* the kid; NULL until registered */
+	char *directory;  /* URL of the CA */
+	char *url;        /* the kid; NULL until registered */
+	bool deactivated; /* by us: RFC 8555 s.7.3.6, for good */
 	struct key *key;
 	/* A change of keys is not over: the CA has to be asked whether the account is this one's,
 	 * then account_take_next() or account_drop_next(). NULL: there is none, or another process

@@ -366,7 +366,13 @@ def test_deactivate_ends_the_account_for_good(bed):
     ended = _account(bed, conf, "deactivate", "--account", "pebble")
     assert ended["status"] == "deactivated"
     serial = bed.assert_issued(pebble, NAMES).serial
-    bed.dns01("issue", "-c", conf).assert_failed("deactivated")
+    requests = len(pebble.requests())
+    for verb in (("issue",), ("account", "update"), ("account", "register")):
+        bed.dns01(verb[0], "-c", conf, *verb[1:]).assert_failed(
+            "pebble: the account was deactivated", "move", "accounts/pebble away")
+    bed.dns01("revoke", "-c", conf, "test").assert_failed("was deactivated", "--by-key")
+    assert len(pebble.requests()) == requests
+    assert "status      deactivated" in bed.dns01("account", "-c", conf).assert_ok().out
     assert bed.assert_issued(pebble, NAMES).serial == serial
     # With a new key there may be a new account.
     os.rename(_folder(bed), bed.path("old-account"))
