@@ -206,10 +206,14 @@ def test_who_leaves_the_other_doors_takes_his_value_along(bed):
     events.request("GET", f"/v1/challenges/{made.json['id']}/events", None,
                    {"Authorization": f"Bearer {broker.token('web')}"})
     assert events.getresponse().status == 200
-    wait_until(lambda: shown(broker) == [value], "the primary has it")
+
+    def states():
+        listed = broker.ask("GET", "/v1/challenges", client="web").json
+        return [c["state"] for c in listed["challenges"]]
+
+    wait_until(lambda: states() == ["watching"], "the primary has said that it has it")
     events.close()
-    listed = broker.ask("GET", "/v1/challenges", client="web").json
-    assert [c["state"] for c in listed["challenges"]] == ["watching"]
+    assert states() == ["watching"] and shown(broker) == [value]
     broker.stop().assert_ok()
 
 
