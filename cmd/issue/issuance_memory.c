@@ -44,11 +44,14 @@ void remember_certificate(struct issuance *issuance)
 	renewal_free(row);
 }
 
-/* Where one name made the order invalid, the CA may still be about to fail the others. */
-static bool counts(const struct acme_order *order, const struct acme_authz *authz)
+static bool failed(const struct acme_order *order)
 {
-	return authz->status == ACME_INVALID ||
-	       (order->status == ACME_INVALID && authz->status == ACME_PENDING);
+	bool any = order->status == ACME_INVALID;
+
+	for (size_t i = 0; i < order->authz_count; i++) {
+		any = any || order->authz[i].status == ACME_INVALID;
+	}
+	return any;
 }
 
 void remember_failed_validations(struct issuance *issuance)
@@ -61,7 +64,10 @@ void remember_failed_validations(struct issuance *issuance)
 		return;
 	}
 	for (size_t i = 0; i < order->authz_count; i++) {
-		if (counts(order, &order->authz[i])) {
+		enum acme_status status = order->authz[i].status;
+
+		/* Where one has failed, the CA may still be about to fail the others. */
+		if (status == ACME_INVALID || (status == ACME_PENDING && failed(order))) {
 			strlist_add(&names, name_base(order->authz[i].name));
 		}
 	}
