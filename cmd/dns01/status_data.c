@@ -69,15 +69,13 @@ static void set_failure(struct json *object, const struct status_lineage *lineag
 static struct json *words_json(const char *words)
 {
 	struct json *array = json_array();
+	struct strlist list = { 0 };
 
-	for (const char *at = words; *at;) {
-		size_t len = strcspn(at, " ");
-		char *word = xstrndup(at, len);
-
-		json_add_str(array, word);
-		free(word);
-		at += len + (at[len] == ' ');
+	strlist_add_words(&list, words);
+	for (size_t i = 0; i < list.count; i++) {
+		json_add_str(array, list.item[i]);
 	}
+	strlist_clear(&list);
 	return array;
 }
 
